@@ -1,0 +1,1 @@
+"""The streaming speech recognition server."""

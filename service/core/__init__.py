@@ -1,0 +1,1 @@
+"""The recognition session as pure logic: no asyncio, grpc, models or clock."""

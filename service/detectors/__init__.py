@@ -1,0 +1,1 @@
+"""Voice activity models, one file each; a file knows its library and the core."""

@@ -1,0 +1,1 @@
+"""When and where decodes run: slots, scheduling, streams in flight."""

@@ -1,0 +1,78 @@
+"""The two protocols that every recognition engine implements.
+
+A Recognizer is one model: loaded once per process, shared by all streams and
+stateless towards them. A RecognizerStream is one segment of one stream: opened
+for it, used by one owner, never reused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Hypothesis, Window
+
+
+class ModelUnavailableError(Exception):
+    """A model cannot be loaded. The message says what to install or download."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can do; the session supplies or refuses the rest."""
+
+    languages: tuple[str, ...]
+    """Primary language subtags; the first is the default. Empty: not known, any
+    language but the default is refused."""
+    longest_window_s: float
+    """Context and segment together are never longer."""
+    native_streaming: bool = False
+    """Carries state through the segment, so that a final consumes the stream:
+    it is asked for once, and never speculatively."""
+    left_context: bool = False
+    """Finals hear the segments before them and read their texts."""
+    word_offsets: bool = False
+    max_alternatives: int = 1
+    phrases: bool = False
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    """Rate that the model hears."""
+
+
+class RecognizerStream(Protocol):
+    """One segment being recognized.
+
+    Calls come one at a time, from any thread. From call to call the window's
+    samples grow; they may become shorter when a segment is cut at a point that
+    has already been heard. After ``close`` no method is called but ``close``.
+    """
+
+    def interim(self, window: Window) -> Hypothesis | None:
+        """Hear a growing segment; cheap, and None if the result is not to be trusted.
+
+        The words begin with ``window.stable_words`` where the model can be held
+        to them.
+        """
+
+    def final(self, window: Window) -> Hypothesis:
+        """Hear a finished segment in full context.
+
+        The result is a function of the window's samples and context alone: not
+        of earlier interims, nor of what else the model hears at the time.
+        """
+
+    def close(self) -> None:
+        """Free what the segment holds. Idempotent; safe at any point."""
+
+
+class Recognizer(Protocol):
+    """One loaded model. All methods may be called from several threads."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do. Does not change."""
+
+    def open_stream(self, options: DecodeOptions) -> RecognizerStream:
+        """Begin a segment. Cheap; computes nothing."""
+
+    def close(self) -> None:
+        """Free the model. No stream is open. Idempotent."""

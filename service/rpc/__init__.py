@@ -1,0 +1,1 @@
+"""gRPC: translates messages and pumps them; decides nothing."""
