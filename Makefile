@@ -1,0 +1,70 @@
+# Works from a fresh clone with Python 3.11 or later, make and a package
+# registry that pip can reach. Everything is installed into .venv.
+#
+#   make PYTHON=python3.12 demo    uses another Python
+#   make test TESTS="tests/client -k silence"    runs a part of the suite
+
+PYTHON ?= python3
+TESTS ?=
+BENCHMARKS ?=
+MIC ?=
+IMAGE ?= streaming-speech
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check format protos bench image mic clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make the environment in .venv and install everything into it
+
+# The stamp is written last, so that an interrupted installation is taken up again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is not Python 3.11 or later; name one with make PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $(PYTHON) cannot make environments; on Debian and Ubuntu install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint constraints.txt --editable '.[mic,dev]'
+	@touch $@
+
+demo: setup ## Start the server and stream a recording to it, with live results
+	@$(BIN)/python scripts/demo.py
+
+test: setup ## Run the whole test suite
+	$(BIN)/python -m pytest $(TESTS)
+
+check: setup ## Check format, lint, types, shell scripts and the contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/buf lint protos
+	$(BIN)/python scripts/protos.py breaking
+	$(BIN)/python scripts/protos.py drift
+
+format: setup ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+protos: setup ## Generate the stubs anew
+	$(BIN)/python scripts/protos.py generate
+
+bench: setup ## Measure the figures that the README states
+	$(BIN)/python -m benchmarks $(BENCHMARKS)
+
+mic: setup ## Talk to a running server through the microphone
+	@$(BIN)/python -m client.mic $(MIC)
+
+image: ## Build the container image
+	docker build --tag $(IMAGE) .
+
+clean: ## Remove the environment and everything that was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
