@@ -1,0 +1,66 @@
+"""python -m client.health: whether a server is ready to serve.
+
+For container health checks and scripts: says one sentence and exits with 0 if
+the server is SERVING, with 1 if it is not or does not answer.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+
+def check(server: str, service: str = "", timeout_s: float = 5.0) -> tuple[bool, str]:
+    """Ask the health service; return whether all is well and a sentence about it.
+
+    Args:
+        server: Address as HOST:PORT.
+        service: Full name of a gRPC service; empty asks about the server as a whole.
+        timeout_s: How long to wait for a connection and the answer together.
+    """
+    subject = f"{service} at {server}" if service else server
+    with grpc.insecure_channel(server) as channel:
+        try:
+            response = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=timeout_s
+            )
+        except grpc.RpcError as error:
+            return False, _explain(error, server, service, timeout_s)
+    status = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+    return response.status == health_pb2.HealthCheckResponse.SERVING, f"{subject} is {status}."
+
+
+def _explain(error: grpc.RpcError, server: str, service: str, timeout_s: float) -> str:
+    match error.code():
+        case grpc.StatusCode.UNAVAILABLE:
+            return f"Nothing answers at {server}; is the server running there?"
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"{server} did not answer within {timeout_s:g} s."
+        case grpc.StatusCode.NOT_FOUND:
+            return f"{server} does not know a service named {service!r}."
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return f"{server} answers, but has no health service; is this the right port?"
+        case code:
+            return f"{server} answered {code.name}: {error.details()}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check once; 0 if the server is SERVING, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m client.health", description="Say whether a server is ready to serve."
+    )
+    parser.add_argument("--server", default="127.0.0.1:50051", metavar="HOST:PORT")
+    parser.add_argument(
+        "--service", default="", metavar="NAME", help="one gRPC service; default: the whole server"
+    )
+    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS")
+    options = parser.parse_args(arguments)
+    healthy, sentence = check(options.server, options.service, options.timeout)
+    print(sentence, file=sys.stdout if healthy else sys.stderr)
+    return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
