@@ -1,0 +1,1 @@
+"""The tests: a mirror of service/ and client/, and what goes across them."""
