@@ -1,0 +1,63 @@
+"""How a connection to a server behaves: keep-alive, retries and limits, as gRPC options."""
+
+import json
+from dataclasses import dataclass
+
+_LOOPBACK_HOSTS = ("127.", "localhost:", "[::1]:", "unix:")
+
+# A server without a free slot answers UNAVAILABLE before anything else, so gRPC may ask again
+# with the same messages. It stops doing so with the first transcript or when 256 KiB are sent.
+_RETRY_CONFIG = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": "asr.v1.SpeechService"}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.2s",
+                    "maxBackoff": "2s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+    }
+)
+
+
+@dataclass(frozen=True)
+class KeepAlive:
+    """When to ask a silent server whether it still lives, while a call is open."""
+
+    interval_s: float = 20.0
+    """Silence after which to ask. Servers may end connections that ask more often than they allow;
+    this project's server allows it every 10 s."""
+
+    timeout_s: float = 5.0
+    """Time without an answer after which the connection counts as lost."""
+
+
+def channel_options(
+    server: str, keep_alive: KeepAlive, *, retry: bool
+) -> list[tuple[str, str | int]]:
+    """Say how the channel is to behave."""
+    timeout_ms = round(keep_alive.timeout_s * 1000)
+    options: list[tuple[str, str | int]] = [
+        ("grpc.keepalive_time_ms", round(keep_alive.interval_s * 1000)),
+        ("grpc.keepalive_timeout_ms", timeout_ms),
+        # Without this one a dead server is noticed after a minute, whatever the two above say.
+        ("grpc.http2.ping_timeout_ms", timeout_ms),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        # So that a server that starts while we wait is found at once.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 2000),
+        ("grpc.enable_retries", int(retry)),
+    ]
+    if retry:
+        options.append(("grpc.service_config", _RETRY_CONFIG))
+    if server.startswith(_LOOPBACK_HOSTS):
+        # A proxy from the environment cannot reach this machine's own loopback.
+        options.append(("grpc.enable_http_proxy", 0))
+    return options

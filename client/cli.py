@@ -1,0 +1,138 @@
+"""What the command line programs have in common: options, exit codes, Ctrl-C."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from enum import IntEnum
+from types import TracebackType
+from typing import Any, Self
+
+from client.errors import RecognitionError
+from client.stream import DEFAULT_SERVER, Client
+
+
+class ExitCode(IntEnum):
+    """How a program ends."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    SERVER_AWAY = 3
+    NOT_AUDIO = 4
+    REJECTED = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODES_HELP = """\
+exit codes:
+  0    done
+  1    the server failed
+  2    the command line makes no sense
+  3    no server answers, or the connection was lost
+  4    {source}
+  5    the server refused: unknown model, unknown language, no free slot
+  130  {interrupted}"""
+
+_SERVER_FAULTS = ("INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED")
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say whom to ask for what."""
+    parser.add_argument(
+        "--server",
+        metavar="HOST:PORT",
+        type=_server,
+        default=DEFAULT_SERVER,
+        help="where the server listens (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", default="", help="model to use (default: the server's first)"
+    )
+    parser.add_argument(
+        "--language",
+        metavar="TAG",
+        default="",
+        help='language that is spoken, such as "en" (default: the model\'s)',
+    )
+
+
+def exit_code_of(error: RecognitionError) -> ExitCode:
+    """Say how a program ends that met this error."""
+    if error.server_away:
+        return ExitCode.SERVER_AWAY
+    return ExitCode.FAILED if error.code in _SERVER_FAULTS else ExitCode.REJECTED
+
+
+async def explain(error: RecognitionError, client: Client) -> str:
+    """Turn an error into a sentence; one about an unknown model names those that there are."""
+    if error.code != "NOT_FOUND":
+        return str(error)
+    try:
+        names = [model.name for model in await client.models()]
+    except RecognitionError:
+        return str(error)
+    missing = [name for name in names if name not in error.message]
+    return f"{error}; this server has: {', '.join(names)}" if missing else str(error)
+
+
+class Interrupts:
+    """Ctrl-C within a block: once finishes, twice leaves at once."""
+
+    def __init__(self, finish: Callable[[], Awaitable[None]]) -> None:
+        """Call `finish` at the first Ctrl-C and cancel the block's task at the second."""
+        self._finish = finish
+        self._finishing: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._finishing is not None
+
+    def __enter__(self) -> Self:
+        """Begin to listen for Ctrl-C."""
+        self._task = asyncio.current_task()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave Ctrl-C to Python again."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+    def _on_signal(self) -> None:
+        if self._finishing is None:
+            self._finishing = asyncio.ensure_future(self._run_finish())
+        elif self._task is not None:
+            self._task.cancel()
+
+    async def _run_finish(self) -> None:
+        await self._finish()
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a program; Ctrl-C and a reader that went away are no tracebacks."""
+    try:
+        return asyncio.run(main)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output had enough. Python would complain once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+
+
+def _server(text: str) -> str:
+    host, separator, port = text.rpartition(":")
+    if text.startswith(("unix:", "dns:", "ipv4:", "ipv6:")) or (
+        host and separator and port.isdigit()
+    ):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as {DEFAULT_SERVER}")

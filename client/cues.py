@@ -1,0 +1,79 @@
+"""Cutting final results into pieces that fit on a screen for a few seconds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from client.messages import to_seconds
+from protos.asr.v1.asr_pb2 import Result, Word
+
+MAX_CHARACTERS = 84
+"""Two lines of 42, the common measure for subtitles."""
+
+MAX_DURATION_S = 7.0
+"""The common measure for how long a cue may stand."""
+
+LONG_PAUSE_S = 1.0
+"""A gap between two words after which the second deserves a cue of its own."""
+
+_SENTENCE_ENDS = (".", "!", "?", "…")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A piece of text and when to show it, in milliseconds from the begin of the stream."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+class Cutter:
+    """Cuts the finals of one stream. Cues never overlap and always last at least 1 ms."""
+
+    def __init__(self) -> None:
+        """Begin with the first final of a stream."""
+        self._end_ms = 0
+
+    def cut(self, result: Result) -> Iterator[Cue]:
+        """Cut one final result: by its words where it has them, otherwise it stays whole."""
+        if not result.words:
+            yield self._cue(
+                to_seconds(result.start_offset), to_seconds(result.end_offset), result.text
+            )
+            return
+        for words in _groups(result.words):
+            yield self._cue(
+                to_seconds(words[0].start_offset),
+                to_seconds(words[-1].end_offset),
+                " ".join(word.text for word in words),
+            )
+
+    def _cue(self, start_s: float, end_s: float, text: str) -> Cue:
+        start_ms = max(round(start_s * 1000), self._end_ms)
+        self._end_ms = max(round(end_s * 1000), start_ms + 1)
+        return Cue(start_ms, self._end_ms, " ".join(text.split()))
+
+
+def _groups(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """Group words so that each group makes a cue."""
+    group: list[Word] = []
+    for word in words:
+        if group and _ends_cue(group, word):
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
+
+
+def _ends_cue(group: list[Word], following: Word) -> bool:
+    """Whether a cue ends before the following word."""
+    characters = sum(len(word.text) + 1 for word in group) + len(following.text)
+    if characters > MAX_CHARACTERS:
+        return True
+    if to_seconds(following.end_offset) - to_seconds(group[0].start_offset) > MAX_DURATION_S:
+        return True
+    if to_seconds(following.start_offset) - to_seconds(group[-1].end_offset) > LONG_PAUSE_S:
+        return True
+    # A sentence ends the cue once the cue is worth reading alone.
+    return group[-1].text.endswith(_SENTENCE_ENDS) and characters > MAX_CHARACTERS / 2

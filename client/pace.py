@@ -1,0 +1,61 @@
+"""Sending a recording as fast as it was spoken."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, so that tests need none."""
+
+    def now_s(self) -> float:
+        """Say what time it is, in seconds from anywhere."""
+        ...
+
+    async def sleep(self, duration_s: float) -> None:
+        """Wait."""
+        ...
+
+
+class WallClock:
+    """The machine's clock."""
+
+    def now_s(self) -> float:
+        """Say what time it is, in seconds from anywhere."""
+        return time.monotonic()
+
+    async def sleep(self, duration_s: float) -> None:
+        """Wait."""
+        await asyncio.sleep(duration_s)
+
+
+class Pace:
+    """Hands out blocks on the schedule of a microphone.
+
+    A block is due when its last sample would have been spoken, counted from the first block's
+    begin. A server that is slow to take one delays the blocks after it no further: they follow at
+    once until the schedule is met again.
+    """
+
+    def __init__(self, bytes_per_s: int, clock: Clock | None = None) -> None:
+        """Set the pace of audio that has so many bytes a second."""
+        self._bytes_per_s = bytes_per_s
+        self._clock = clock or WallClock()
+        self.worst_lateness_s = 0.0
+        """How far behind the schedule a block was handed out at worst."""
+
+    async def follow(self, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Yield each block when it is due."""
+        start_s = self._clock.now_s()
+        total_bytes = 0
+        async with contextlib.aclosing(blocks):
+            async for block in blocks:
+                total_bytes += len(block)
+                due_s = start_s + total_bytes / self._bytes_per_s
+                early_s = due_s - self._clock.now_s()
+                if early_s > 0:
+                    await self._clock.sleep(early_s)
+                self.worst_lateness_s = max(self.worst_lateness_s, self._clock.now_s() - due_s)
+                yield block

@@ -1,0 +1,188 @@
+"""Recordings and raw samples, as blocks of bytes that a stream can take."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_CHANNELS = 8
+MIN_RATE_HZ = 8_000
+MAX_RATE_HZ = 192_000
+"""What the contract takes as raw audio."""
+
+BYTES_PER_SAMPLE = {
+    AudioEncoding.AUDIO_ENCODING_PCM_S16LE: 2,
+    AudioEncoding.AUDIO_ENCODING_PCM_F32LE: 4,
+    AudioEncoding.AUDIO_ENCODING_MULAW: 1,
+    AudioEncoding.AUDIO_ENCODING_ALAW: 1,
+}
+
+_FFMPEG_RATE_HZ = 16_000
+_CONTAINER_MARKS = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3"}
+
+
+class SourceError(Exception):
+    """The audio cannot be read. `str()` of it is a sentence for people."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Audio that can be streamed once."""
+
+    name: str
+    """What the user called it."""
+
+    audio_format: AudioFormat
+    """How its bytes are to be understood."""
+
+    duration_s: float | None
+    """How long it is; None where nobody knows before the end."""
+
+    blocks: Callable[[float], Iterator[bytes]]
+    """Makes the blocks, each at most so many seconds long. They block, and raise `SourceError`."""
+
+    @property
+    def bytes_per_s(self) -> int:
+        """Bytes in a second of its audio."""
+        return bytes_per_s(self.audio_format)
+
+
+def bytes_per_s(audio_format: AudioFormat) -> int:
+    """Count the bytes of a second of raw audio."""
+    sample_bytes = BYTES_PER_SAMPLE[audio_format.encoding]
+    return sample_bytes * audio_format.channel_count * audio_format.sample_rate_hertz
+
+
+def open_recording(path: str) -> Source:
+    """Open a file of any kind that libsndfile reads, or else ffmpeg.
+
+    Raises:
+        SourceError: Where there is no such file, or it is not audio.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise SourceError(f"{path} is a directory; name the files in it")
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {(error.strerror or 'error').lower()}") from None
+    try:
+        return _open_with_libsndfile(path)
+    except SourceError as error:
+        if shutil.which("ffmpeg") is None:
+            raise SourceError(
+                f"{error}; if it is audio in another format, install ffmpeg and it will be read"
+            ) from None
+    return _open_with_ffmpeg(path)
+
+
+def open_raw(file_descriptor: int, name: str, audio_format: AudioFormat) -> Source:
+    """Open raw samples that come through a file descriptor, such as standard input."""
+
+    def blocks(block_s: float) -> Iterator[bytes]:
+        block_bytes = _whole_frames_bytes(audio_format, block_s)
+        # One read returns what a live pipe has so far, so that nothing waits for a full block.
+        block = os.read(file_descriptor, block_bytes)
+        for mark, container in _CONTAINER_MARKS.items():
+            if block.startswith(mark):
+                raise SourceError(
+                    f"{name} holds a {container} file, not raw samples; give its path instead"
+                )
+        while block:
+            yield block
+            block = os.read(file_descriptor, block_bytes)
+
+    return Source(name, audio_format, None, blocks)
+
+
+def _open_with_libsndfile(path: str) -> Source:
+    # Imported here so that raw samples can be streamed without it.
+    import soundfile
+
+    try:
+        info = soundfile.info(path)
+    except soundfile.SoundFileError as error:
+        raise SourceError(f"{path} is not audio that libsndfile can read ({error})") from None
+    if not MIN_RATE_HZ <= info.samplerate <= MAX_RATE_HZ:
+        raise SourceError(
+            f"{path} has {info.samplerate} samples a second; "
+            f"{MIN_RATE_HZ} to {MAX_RATE_HZ} can be streamed"
+        )
+    channels = info.channels if info.channels <= MAX_CHANNELS else 1
+
+    def blocks(block_s: float) -> Iterator[bytes]:
+        block_frames = max(1, int(block_s * info.samplerate))
+        try:
+            with soundfile.SoundFile(path) as file:
+                # Floats, since libsndfile does not scale those of a file when asked for integers.
+                while len(samples := file.read(block_frames, dtype="float32", always_2d=True)):
+                    yield _s16le(samples, mix_down=channels != info.channels)
+        except (soundfile.SoundFileError, OSError) as error:
+            raise SourceError(f"{path} cannot be read to its end ({error})") from None
+
+    audio_format = AudioFormat(
+        encoding=AudioEncoding.AUDIO_ENCODING_PCM_S16LE,
+        sample_rate_hertz=info.samplerate,
+        channel_count=channels,
+    )
+    return Source(path, audio_format, info.frames / info.samplerate, blocks)
+
+
+def _s16le(
+    samples: "np.ndarray[tuple[int, int], np.dtype[np.float32]]", *, mix_down: bool
+) -> bytes:
+    """Convert frames of floats to interleaved 16-bit integers; exact for 16-bit files."""
+    import numpy as np
+
+    if mix_down:
+        samples = samples.mean(axis=1, keepdims=True)
+    scaled = np.nan_to_num(samples.astype(np.float64) * 32768.0)
+    return np.clip(np.rint(scaled), -32768, 32767).astype("<i2").tobytes()
+
+
+def _open_with_ffmpeg(path: str) -> Source:
+    """Let ffmpeg convert the file to what most models hear."""
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}"]
+    command += ["-f", "s16le", "-ac", "1", "-ar", str(_FFMPEG_RATE_HZ), "-"]
+    audio_format = AudioFormat(
+        encoding=AudioEncoding.AUDIO_ENCODING_PCM_S16LE,
+        sample_rate_hertz=_FFMPEG_RATE_HZ,
+        channel_count=1,
+    )
+
+    def blocks(block_s: float) -> Iterator[bytes]:
+        block_bytes = _whole_frames_bytes(audio_format, block_s)
+        # A file and not a pipe for its complaints: a full pipe that nobody reads would stop it.
+        with (
+            tempfile.TemporaryFile() as complaints,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints) as process,
+        ):
+            try:
+                while process.stdout and (block := process.stdout.read(block_bytes)):
+                    yield block
+            except GeneratorExit:
+                process.kill()
+                raise
+            if process.wait() != 0:
+                complaints.seek(0)
+                said = complaints.read().decode(errors="replace").strip().splitlines() or [
+                    "nothing"
+                ]
+                raise SourceError(f"{path} is not audio that can be read; ffmpeg says: {said[-1]}")
+
+    return Source(path, audio_format, None, blocks)
+
+
+def _whole_frames_bytes(audio_format: AudioFormat, duration_s: float) -> int:
+    """Count the bytes of the whole frames in so much audio; at least one frame."""
+    frame_bytes = BYTES_PER_SAMPLE[audio_format.encoding] * audio_format.channel_count
+    return frame_bytes * max(1, int(duration_s * audio_format.sample_rate_hertz))
