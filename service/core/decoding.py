@@ -1,0 +1,239 @@
+"""What one stream wants decoded next, and what becomes of the answers.
+
+Finals are decoded one after the other, for each hears the texts of those before it.
+While none is due, a growing segment is decoded for interims, and a segment that is
+about to end is decoded ahead of its end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from service.core.agreement import LocalAgreement
+from service.core.events import Event, FinalResult, FlushDone, InterimResult
+from service.core.history import SampleBuffer, SpeechHistory
+from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, Hypothesis, Window
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingRules:
+    """Which decodes a stream wants, and what its recognizer allows."""
+
+    longest_window_s: float
+    interim_results: bool = False
+    interim_interval_s: float = 0.5
+    """New audio between two interims of a segment, at least."""
+    left_context: bool = False
+    """Give the recognizer the segments before."""
+    speculation: bool = False
+    """Decode a final while the silence that ends its segment is awaited."""
+
+
+class JobKind(Enum):
+    """What a decode is for."""
+
+    INTERIM = auto()
+    FINAL = auto()
+    SPECULATIVE_FINAL = auto()
+    """A final of a segment that may yet go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the stream's clock that was spoken."""
+
+    segment_id: int
+    start_samples: int
+    end_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """The segment that is being spoken."""
+
+    so_far: Segment
+    """What can be heard of it; all of it belongs to it unless it is cut at its longest."""
+    speech_start_samples: int
+    is_settled: bool
+    """It ends where it is now unless speech goes on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeJob:
+    """A decode that the stream wants done."""
+
+    kind: JobKind
+    segment: Segment
+    window: Window
+
+
+class Decoding:
+    """The decodes of one stream; at most one is out at a time."""
+
+    def __init__(
+        self, rules: DecodingRules, audio: SampleBuffer, emit: Callable[[Event], None]
+    ) -> None:
+        """Decode from this buffer, and tell what happened by ``emit``."""
+        self._rules = rules
+        self._audio = audio
+        self._emit = emit
+        self._history = SpeechHistory(round(rules.longest_window_s * SAMPLE_RATE_HZ))
+        self._due: deque[Segment | FlushDone] = deque()
+        self._open: OpenSegment | None = None
+        self._agreement = LocalAgreement()
+        self._agreement_segment_id = 0
+        self._heard_samples = 0
+        self._ahead: tuple[Segment, Hypothesis] | None = None
+        self._job: DecodeJob | None = None
+        self._job_is_taken = False
+
+    @property
+    def due_since_samples(self) -> int | None:
+        """Begin of the oldest segment that still wants its final; None if none does."""
+        starts = (item.start_samples for item in self._due if isinstance(item, Segment))
+        return next(starts, None)
+
+    @property
+    def heard_samples(self) -> int:
+        """End of the audio that was heard for the newest interim or final."""
+        return self._heard_samples
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is due and nothing is out."""
+        return not self._due and self._job is None
+
+    def close(self, segment: Segment) -> None:
+        """Want the final of a segment that has ended."""
+        self._open = None
+        self._due.append(segment)
+
+    def mark(self, flush: FlushDone) -> None:
+        """Want this said once all finals so far are out."""
+        self._due.append(flush)
+
+    def advance(self, open_segment: OpenSegment | None) -> None:
+        """Answer what can be answered, and see to the next job."""
+        self._open = open_segment
+        while self._due:
+            head = self._due[0]
+            if isinstance(head, FlushDone):
+                self._due.popleft()
+                self._emit(head)
+            elif self._ahead is not None and self._ahead[0] == head:
+                self._finalize_next(head, self._ahead[1])
+            else:
+                break
+        if self._job is None:
+            self._job = self._next_job()
+            self._job_is_taken = False
+
+    def take_job(self) -> DecodeJob | None:
+        """Return the job that is to be done now, once; None while there is none."""
+        if self._job is None or self._job_is_taken:
+            return None
+        self._job_is_taken = True
+        return self._job
+
+    def wants(self, job: DecodeJob) -> bool:
+        """Whether a job still matters; if not, it need not be begun."""
+        if job.kind is JobKind.FINAL:
+            return True
+        if job.kind is JobKind.SPECULATIVE_FINAL:
+            due = next((item for item in self._due if isinstance(item, Segment)), None)
+            return job.segment == due or self._would_be(job.segment)
+        return not self._due and self._is_open(job.segment)
+
+    def answer(self, job: DecodeJob, hypothesis: Hypothesis | None) -> None:
+        """Take the result of the job that is out, None if it was dropped or is not to be trusted.
+
+        A final has a hypothesis.
+        """
+        if self._job is not job:
+            raise ValueError("this job is not the one that is out")
+        self._job = None
+        if hypothesis is None:
+            return
+        if job.kind is JobKind.FINAL:
+            self._finalize_next(job.segment, hypothesis)
+            return
+        if job.kind is JobKind.SPECULATIVE_FINAL:
+            self._ahead = (job.segment, hypothesis)
+        if self._is_open(job.segment):
+            self._show(job.segment, hypothesis)
+
+    def _next_job(self) -> DecodeJob | None:
+        if self._due:
+            head = self._due[0]
+            return self._job_for(JobKind.FINAL, head) if isinstance(head, Segment) else None
+        if self._open is None:
+            return None
+        segment = self._open.so_far
+        if self._open.is_settled and self._rules.speculation:
+            is_done = self._ahead is not None and self._ahead[0] == segment
+            return None if is_done else self._job_for(JobKind.SPECULATIVE_FINAL, segment)
+        heard_samples = max(self._heard_samples, self._open.speech_start_samples)
+        interval_samples = round(self._rules.interim_interval_s * SAMPLE_RATE_HZ)
+        if self._rules.interim_results and segment.end_samples - heard_samples >= interval_samples:
+            return self._job_for(JobKind.INTERIM, segment)
+        return None
+
+    def _job_for(self, kind: JobKind, segment: Segment) -> DecodeJob:
+        context = self._history.before(segment.end_samples - segment.start_samples)
+        stable = self._stable_words(segment) if kind is JobKind.INTERIM else ()
+        samples = self._audio.copy(segment.start_samples, segment.end_samples)
+        return DecodeJob(kind, segment, Window(samples, context, stable))
+
+    def _is_open(self, segment: Segment) -> bool:
+        return self._open is not None and self._open.so_far.segment_id == segment.segment_id
+
+    def _would_be(self, segment: Segment) -> bool:
+        return self._open is not None and self._open.is_settled and self._open.so_far == segment
+
+    def _stable_words(self, segment: Segment) -> tuple[str, ...]:
+        """Words on which the interims of this segment agreed; forgets other segments'."""
+        if self._agreement_segment_id != segment.segment_id:
+            self._agreement = LocalAgreement()
+            self._agreement_segment_id = segment.segment_id
+        return self._agreement.stable_words
+
+    def _show(self, segment: Segment, hypothesis: Hypothesis) -> None:
+        self._heard_samples = max(self._heard_samples, segment.end_samples)
+        self._stable_words(segment)
+        shown = self._agreement.update([word.text for word in hypothesis.words])
+        if not shown or not self._rules.interim_results:
+            return
+        self._emit(
+            InterimResult(
+                segment_id=segment.segment_id,
+                text=" ".join(shown),
+                stable_text=" ".join(self._agreement.stable_words),
+                start_samples=segment.start_samples,
+                end_samples=segment.end_samples,
+                confidence=hypothesis.confidence,
+            )
+        )
+
+    def _finalize_next(self, segment: Segment, hypothesis: Hypothesis) -> None:
+        self._due.popleft()
+        self._heard_samples = max(self._heard_samples, segment.end_samples)
+        self._ahead = None
+        if not hypothesis.words:
+            return
+        if self._rules.left_context:
+            samples = self._audio.copy(segment.start_samples, segment.end_samples)
+            self._history.append(ContextSegment(samples, hypothesis.text))
+        self._emit(
+            FinalResult(
+                segment_id=segment.segment_id,
+                text=hypothesis.text,
+                words=hypothesis.words,
+                start_samples=segment.start_samples,
+                end_samples=segment.end_samples,
+                confidence=hypothesis.confidence,
+                alternatives=hypothesis.alternatives,
+            )
+        )

@@ -1,0 +1,75 @@
+"""What a session tells its client, one class per fact. Positions are in samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.hypothesis import Alternative, Word
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The speech of a segment begins."""
+
+    offset_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The speech of a segment ends; its final follows."""
+
+    offset_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class InterimResult:
+    """What a growing segment reads like now; replaces the one before."""
+
+    segment_id: int
+    text: str
+    stable_text: str
+    """A prefix of the text that no later interim of the segment retracts."""
+    start_samples: int
+    end_samples: int
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FinalResult:
+    """What a finished segment says; never revised."""
+
+    segment_id: int
+    words: tuple[Word, ...]
+    """Times are from the segment's first sample."""
+    text: str
+    start_samples: int
+    end_samples: int
+    confidence: float | None
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlushDone:
+    """All audio before the flush is final."""
+
+    flush_id: str
+
+
+Event = SpeechStarted | SpeechEnded | InterimResult | FinalResult | FlushDone
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """How far a stream has come; see Transcript in the contract."""
+
+    received_s: float = 0.0
+    processed_s: float = 0.0
+    final_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An event and the cursors at the moment it happened."""
+
+    event: Event
+    cursors: Cursors

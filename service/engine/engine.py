@@ -1,0 +1,176 @@
+"""The models of a server, and the streams that run on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.core.audio import looks_like_a_file
+from service.core.decoding import JobKind
+from service.core.errors import InvalidFieldError, UnknownModelError
+from service.core.events import Event
+from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
+from service.core.session import RecognitionSession
+from service.core.vad import DetectorFactory
+from service.engine.recording import open_recording
+from service.engine.request import StreamRequest, decode_options, session_config
+from service.engine.scheduler import Scheduler
+from service.engine.slots import Slots
+from service.engine.stream import LiveStream
+from service.recognizers.base import Capabilities, Recognizer
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded model under the name that clients know."""
+
+    name: str
+    recognizer: Recognizer
+    workers: int
+    """Threads that decode with it at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What a recording says."""
+
+    events: tuple[Event, ...]
+    duration_s: float
+
+
+class Engine:
+    """Owns the models, their threads and the slots."""
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        new_detector: DetectorFactory,
+        slots: Slots,
+        interim_interval_s: float = 0.5,
+    ) -> None:
+        """Serve these models, the first as the default."""
+        self._models = {model.name: model for model in models}
+        self._default = models[0].name
+        self._new_detector = new_detector
+        self._interim_interval_s = interim_interval_s
+        self._schedulers = {model.name: Scheduler(model.name, model.workers) for model in models}
+        self._streams: set[LiveStream] = set()
+        self.slots = slots
+
+    @property
+    def capabilities(self) -> Mapping[str, Capabilities]:
+        """What each model can do; the default model first."""
+        return {name: model.recognizer.capabilities for name, model in self._models.items()}
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether every model can still decode."""
+        return all(scheduler.is_alive for scheduler in self._schedulers.values())
+
+    def model_name(self, request: StreamRequest) -> str:
+        """Return the name of the model that a request means.
+
+        Raises:
+            UnknownModelError: there is no such model.
+        """
+        name = request.model or self._default
+        if name not in self._models:
+            raise UnknownModelError(
+                f"model {name!r} is not served here; choose one of: {', '.join(self._models)}",
+                "model",
+            )
+        return name
+
+    async def warm_up(self) -> None:
+        """Decode a second of noise with every model, so that the first stream waits for none."""
+        noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
+        window = Window(noise)
+        for name, model in self._models.items():
+            stream = model.recognizer.open_stream(DecodeOptions())
+            scheduler = self._schedulers[name]
+            for kind, decode in (
+                (JobKind.INTERIM, stream.interim),
+                (JobKind.FINAL, stream.final),
+            ):
+                await asyncio.wrap_future(scheduler.submit(kind, lambda: decode(window)))
+            stream.close()
+
+    @asynccontextmanager
+    async def stream(self, request: StreamRequest) -> AsyncIterator[LiveStream]:
+        """Run a stream while the block runs.
+
+        Raises:
+            ClientError: the request cannot be honoured.
+            UnavailableError: there is no slot for it.
+        """
+        name = self.model_name(request)
+        recognizer = self._models[name].recognizer
+        options = decode_options(request, name, recognizer.capabilities)
+        config = session_config(request, recognizer.capabilities, self._interim_interval_s)
+        with self.slots.lease():
+            session = RecognitionSession(config, self._new_detector)
+            live = LiveStream(session, recognizer, options, self._schedulers[name])
+            self._streams.add(live)
+            try:
+                yield live
+            finally:
+                self._streams.discard(live)
+                # The slot stays taken until no thread works for the stream any more.
+                await asyncio.shield(live.close())
+
+    def interrupt(self, error: Exception) -> None:
+        """Make final what every stream has heard, and end it with this error."""
+        for stream in self._streams:
+            stream.interrupt(error)
+
+    async def recognize(self, request: StreamRequest, data: bytes) -> Recognition:
+        """Recognize a complete recording: a file, or raw audio in the request's format.
+
+        Raises:
+            ClientError: the request cannot be honoured, or the audio not be read.
+            UnavailableError: there is no slot for it.
+        """
+        for field, is_set in (
+            ("interim_results", request.interim_results),
+            ("endpointing.single_utterance", request.endpointing.single_utterance),
+        ):
+            if is_set:
+                raise InvalidFieldError(
+                    f"a recording has no {field.split('.')[-1]}; drop the field, or stream it",
+                    field,
+                )
+        if request.audio_format is not None and looks_like_a_file(data):
+            raise InvalidFieldError(
+                "the audio begins like a file; leave audio_format unset for files",
+                "config.audio_format",
+            )
+        recording = open_recording(data, request.audio_format)
+        known = replace(request, audio_format=recording.audio_format)
+        async with self.stream(known) as live:
+            feeding = asyncio.create_task(_feed(live, recording.blocks))
+            try:
+                events = tuple([update.event async for update in live.updates()])
+            finally:
+                feeding.cancel()
+        return Recognition(events, live.cursors.received_s)
+
+    def close(self) -> None:
+        """Stop the threads and free the models."""
+        for name, model in self._models.items():
+            self._schedulers[name].close()
+            model.recognizer.close()
+
+
+async def _feed(live: LiveStream, blocks: Iterator[bytes]) -> None:
+    """Put a recording through a stream; what goes wrong ends the stream's updates."""
+    try:
+        # Decoding a compressed file is work for a thread, not for the loop.
+        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+            await live.audio(block)
+        await live.finish()
+    except Exception as error:  # noqa: BLE001 - whoever reads the updates gets it
+        live.fail(error)

@@ -1,0 +1,194 @@
+"""A stream in flight: its session, its decodes in worker threads, its outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+
+from service.core.decoding import DecodeJob, JobKind
+from service.core.events import Cursors, Update
+from service.core.hypothesis import DecodeOptions, Hypothesis
+from service.core.session import RecognitionSession
+from service.engine.outbox import Outbox
+from service.engine.scheduler import Scheduler
+from service.recognizers.base import Recognizer, RecognizerStream
+
+MAX_BACKLOG_S = 60.0
+"""Audio that may wait for its finals before no more is taken: two of the longest
+segments, so that the next one is heard while the last one is decoded."""
+
+MAX_UNREAD_UPDATES = 1_000
+"""Updates that may wait for a slow reader before no more audio is taken."""
+
+SLICE_BYTES = 16_384
+"""Audio that is listened to at a stretch before other streams have their turn:
+half a second of 16 kHz PCM, about 1 ms of voice activity detection."""
+
+
+class LiveStream:
+    """One stream. Audio goes in by awaiting, updates come out by iterating.
+
+    All methods belong to the event loop; only decodes run in threads.
+    """
+
+    def __init__(
+        self,
+        session: RecognitionSession,
+        recognizer: Recognizer,
+        options: DecodeOptions,
+        scheduler: Scheduler,
+    ) -> None:
+        """Begin with nothing heard."""
+        self._session = session
+        self._recognizer = recognizer
+        self._options = options
+        self._scheduler = scheduler
+        self._outbox = Outbox()
+        self._progress = asyncio.Event()
+        self._segment: tuple[int, RecognizerStream] | None = None
+        self._running: tuple[DecodeJob, Future[Hypothesis | None]] | None = None
+        self._is_finished = False
+        self._is_closed = False
+        self._error_at_end: Exception | None = None
+
+    @property
+    def cursors(self) -> Cursors:
+        """How far the stream has come."""
+        return self._session.cursors
+
+    async def audio(self, data: bytes) -> None:
+        """Take audio; waits while too much is unanswered.
+
+        Raises:
+            ClientError: the audio is not what the config says.
+        """
+        for begin in range(0, len(data), SLICE_BYTES):
+            await self._room()
+            if not self._is_finished:
+                self._session.feed(data[begin : begin + SLICE_BYTES])
+                self._pump()
+            await asyncio.sleep(0)
+
+    async def silence(self, duration_ns: int) -> None:
+        """Take silence, rounded down to whole samples; waits while too much is unanswered."""
+        rate_hz = self._session.sample_rate_hz
+        frames = duration_ns * rate_hz // 1_000_000_000
+        # A second at a time, so that a long silence takes no memory of its length.
+        for begin in range(0, frames, rate_hz):
+            await self._room()
+            if not self._is_finished:
+                self._session.silence(min(rate_hz, frames - begin))
+                self._pump()
+            await asyncio.sleep(0)
+
+    async def flush(self, flush_id: str) -> None:
+        """Make all audio so far final and say so."""
+        await self._room()
+        if not self._is_finished:
+            self._session.flush(flush_id)
+            self._pump()
+
+    async def finish(self) -> None:
+        """Make all audio final; the updates end when it is."""
+        await self._room()
+        self._finish()
+
+    def interrupt(self, error: Exception) -> None:
+        """Take no more audio, make final what there is, then end the updates with this error."""
+        self._error_at_end = self._error_at_end or error
+        self._finish()
+
+    def fail(self, error: BaseException) -> None:
+        """End the updates with this error."""
+        self._outbox.fail(error)
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """Iterate over what happens until everything is final.
+
+        Raises:
+            Exception: what ``fail`` was given, or what a decode raised.
+        """
+        async for update in self._outbox:
+            self._progress.set()
+            yield update
+
+    async def close(self) -> None:
+        """Stop, and free the recognizer's state once no thread uses it. Idempotent."""
+        self._is_closed = True
+        if self._running is not None:
+            _, future = self._running
+            if not future.cancel():
+                await asyncio.wait([asyncio.wrap_future(future)])
+            self._running = None
+        self._leave_segment()
+
+    def _finish(self) -> None:
+        if not self._is_finished:
+            self._is_finished = True
+            self._session.finish()
+            self._pump()
+
+    async def _room(self) -> None:
+        while (
+            self._session.backlog_s > MAX_BACKLOG_S or len(self._outbox) > MAX_UNREAD_UPDATES
+        ) and not (self._is_closed or self._is_finished):
+            self._progress.clear()
+            await self._progress.wait()
+
+    def _pump(self) -> None:
+        """Pass on what the session has to tell, and start what it wants done."""
+        self._outbox.extend(self._session.take_updates())
+        if self._running is not None:
+            job, future = self._running
+            if not self._session.wants(job) and future.cancel():
+                self._running = None
+                self._session.answer(job, None)
+                self._pump()
+            return
+        job = self._session.take_job()
+        if job is not None:
+            self._start(job)
+        elif self._session.is_done:
+            if self._error_at_end is not None:
+                self._outbox.fail(self._error_at_end)
+            self._outbox.close()
+
+    def _start(self, job: DecodeJob) -> None:
+        stream = self._segment_stream(job.segment.segment_id)
+        decode = stream.interim if job.kind is JobKind.INTERIM else stream.final
+        future = self._scheduler.submit(job.kind, partial(decode, job.window))
+        self._running = (job, future)
+        loop = asyncio.get_running_loop()
+
+        def done(future: Future[Hypothesis | None]) -> None:
+            # The loop is gone when a process ends with decodes running.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._on_done, job, future)
+
+        future.add_done_callback(done)
+
+    def _on_done(self, job: DecodeJob, future: Future[Hypothesis | None]) -> None:
+        if self._is_closed or future.cancelled():
+            return
+        self._running = None
+        error = future.exception()
+        if error is not None:
+            self._outbox.fail(error)
+            return
+        self._session.answer(job, future.result())
+        self._pump()
+        self._progress.set()
+
+    def _segment_stream(self, segment_id: int) -> RecognizerStream:
+        if self._segment is None or self._segment[0] != segment_id:
+            self._leave_segment()
+            self._segment = (segment_id, self._recognizer.open_stream(self._options))
+        return self._segment[1]
+
+    def _leave_segment(self) -> None:
+        if self._segment is not None:
+            self._segment[1].close()
+            self._segment = None

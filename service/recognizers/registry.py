@@ -1,0 +1,69 @@
+"""From a model spec to a loaded recognizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from service.recognizers.base import ModelUnavailableError, Recognizer
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """KIND[:ARGUMENT][?name=value&...], taken apart."""
+
+    kind: str
+    argument: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    """What clients call it: option ``name``, or the spec without its options."""
+
+
+def parse_spec(text: str) -> ModelSpec:
+    """Take a model spec apart.
+
+    Raises:
+        ModelUnavailableError: there is no such kind, or the options are not name=value.
+    """
+    model, _, query = text.partition("?")
+    kind, _, argument = model.partition(":")
+    if kind not in KINDS:
+        raise ModelUnavailableError(
+            f"model {text!r}: there is no kind {kind!r}; choose one of: {', '.join(KINDS)}"
+        )
+    try:
+        options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+    except ValueError as error:
+        raise ModelUnavailableError(
+            f"model {text!r}: write options as ?name=value&name=value"
+        ) from error
+    name = options.pop("name", model)
+    return ModelSpec(kind, argument, options, name)
+
+
+def load(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+    """Load a model to be used by so many workers of so many threads each.
+
+    Raises:
+        ModelUnavailableError: it cannot be loaded; says what to install or download.
+    """
+    return KINDS[spec.kind](spec, threads, workers)
+
+
+def _whisper(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+    from service.recognizers import whisper
+
+    return whisper.load(spec.argument, spec.options, threads, workers)
+
+
+def _scripted(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+    from service.recognizers import scripted
+
+    return scripted.load(spec.argument, spec.options)
+
+
+KINDS: Mapping[str, Callable[[ModelSpec, int, int], Recognizer]] = {
+    "whisper": _whisper,
+    "scripted": _scripted,
+}
