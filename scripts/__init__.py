@@ -1,0 +1,1 @@
+"""What is run to work on the project; no part of what is installed."""

@@ -1,0 +1,92 @@
+"""Runs a server as a process of its own, until it is no longer needed."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+READY = re.compile(r"listening on ([^\s,]+)")
+
+START_S = 180.0
+"""For loading the model and its first decode, on a slow machine as well."""
+
+STOP_S = 20.0
+"""Longer than the grace that the server gives to open streams."""
+
+
+class ServerError(Exception):
+    """The server failed; the message says how, the code is its own or 1."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextmanager
+def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[str]:
+    """Run a server in this folder; give its address; stop it at the end.
+
+    Raises:
+        ServerError: it did not start, or ended with a code other than 0.
+    """
+    server = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        # Ctrl-C is for the caller, who then stops the server in good order.
+        start_new_session=True,
+    )
+    addresses: queue.Queue[str | None] = queue.Queue()
+    pump = threading.Thread(target=_pump, args=(server, log, addresses), daemon=True)
+    pump.start()
+    try:
+        yield _wait_until_ready(server, addresses)
+    finally:
+        stop(server)
+        pump.join(STOP_S)
+    if server.returncode != 0:
+        raise ServerError(f"The server ended with code {server.returncode}.", server.returncode)
+
+
+def _pump(server: subprocess.Popen[str], log: IO[str], addresses: queue.Queue[str | None]) -> None:
+    """Copy what the server prints into the log, to the end, lest it block on a full pipe."""
+    for line in server.stdout or ():
+        log.write(line)
+        log.flush()
+        if match := READY.search(line):
+            addresses.put(match[1])
+    addresses.put(None)
+
+
+def _wait_until_ready(server: subprocess.Popen[str], addresses: queue.Queue[str | None]) -> str:
+    try:
+        address = addresses.get(timeout=START_S)
+    except queue.Empty:
+        raise ServerError(f"The server was not ready within {START_S:.0f} s.") from None
+    if address is None:
+        code = server.wait()
+        raise ServerError(f"The server ended at start-up with code {code}.", code or 1)
+    return address
+
+
+def stop(server: subprocess.Popen[str]) -> None:
+    """Ask the server to end, and make it end if it does not."""
+    if server.poll() is None:
+        server.send_signal(signal.SIGTERM)
+    try:
+        server.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
