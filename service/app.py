@@ -14,7 +14,6 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from protos.asr.v1 import asr_pb2
 from service.core.vad import DetectorFactory, EnergyDetector
 from service.detectors import silero
 from service.engine.engine import Engine, Model
@@ -63,10 +62,10 @@ def main(arguments: Sequence[str]) -> ExitStatus:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(serve(settings))
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(error)
         return ExitStatus.WRONG_SETTINGS
     except StartError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(error)
         return error.status
     except KeyboardInterrupt:
         return ExitStatus.STOPPED
@@ -88,10 +87,7 @@ async def serve(settings: Settings) -> ExitStatus:
     await _set_health(health_servicer, health_pb2.HealthCheckResponse.SERVING)
     host = settings.listen.rpartition(":")[0]
     models = ", ".join(engine.capabilities)
-    print(
-        f"listening on {host}:{port}, models: {models}, at most {settings.max_streams} streams",
-        flush=True,
-    )
+    _say(f"listening on {host}:{port}, models: {models}, at most {settings.max_streams} streams")
     is_well = await _watch(engine, stop)
     if not is_well:
         log.error("a decoding thread died; stopping")
@@ -143,8 +139,6 @@ def add_services(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if settings.reflection:
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        # The pool finds the contract's descriptors because they are imported.
-        assert asr_pb2.DESCRIPTOR.package == "asr.v1"
         reflection.enable_server_reflection(names, server)
     return health_servicer
 
@@ -189,6 +183,16 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     import uvloop
 
     return uvloop.Loop
+
+
+def _say(line: str) -> None:
+    """Tell whoever started the server, or a script that waits for the line."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _complain(error: Exception) -> None:
+    sys.stderr.write(f"error: {error}\n")
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -76,7 +76,7 @@ class Settings(BaseModel):
     grace_s: float = Field(
         10.0, ge=0, le=3_600, description="seconds that open streams have to end after SIGTERM"
     )
-    reflection: bool = Field(True, description="serve gRPC reflection")
+    reflection: bool = Field(default=True, description="serve gRPC reflection")
 
 
 def load_settings(arguments: Sequence[str]) -> Settings:

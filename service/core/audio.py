@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -158,7 +159,7 @@ class AudioConverter:
             for begin in range(0, len(frames), self._block_frames)
         ]
         if last:
-            blocks.append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+            blocks.append(self._resampler.resample_chunk(frames[:0], last=True))
         samples = np.concatenate([np.zeros(0, dtype=np.float32), *blocks])
         if last:
             due = self._converted_frames * SAMPLE_RATE_HZ // self.format.sample_rate_hz
@@ -233,7 +234,7 @@ def _alaw_table() -> NDArray[np.float32]:
 _MULAW = _mulaw_table()
 _ALAW = _alaw_table()
 
-_DECODERS = {
+_DECODERS: Mapping[AudioEncoding, Callable[[bytes], Samples]] = {
     AudioEncoding.PCM_S16LE: _decode_s16le,
     AudioEncoding.PCM_F32LE: _decode_f32le,
     AudioEncoding.MULAW: lambda data: _MULAW[np.frombuffer(data, dtype=np.uint8)],

@@ -114,7 +114,7 @@ class Segmenter:
         next_length_samples = self._position_samples + FRAME_SAMPLES - self.start_samples
         if next_length_samples > self._longest_samples:
             self.end_samples = min(
-                self.cut_samples(self._position_samples), self._quietest_samples()
+                self.cut_samples(self._position_samples), self._quietest_samples(self.start_samples)
             )
             return Step.TOO_LONG
         return Step.NOTHING
@@ -149,10 +149,9 @@ class Segmenter:
             and self._position_samples - self._pause_samples >= self._silence_samples
         )
 
-    def _quietest_samples(self) -> int:
+    def _quietest_samples(self, start_samples: int) -> int:
         """Middle of the quietest three frames in the later half of the segment."""
-        assert self.start_samples is not None
-        half_samples = self.start_samples + self._longest_samples // 2
+        half_samples = start_samples + self._longest_samples // 2
         first = max(0, (half_samples - self.speech_start_samples) // FRAME_SAMPLES)
         sums = [
             sum(self._loudness[index : index + 3])

@@ -167,14 +167,15 @@ class RecognitionSession:
         if self._utterance_is_over:
             return
         self._audio.append(samples)
-        while (
-            not self._utterance_is_over
-            and self._segmenter.position_samples + FRAME_SAMPLES <= self._audio.end_samples
-        ):
+        while self._segmenter.position_samples + FRAME_SAMPLES <= self._audio.end_samples:
             begin_samples = self._segmenter.position_samples
             frame = self._audio.view(begin_samples, begin_samples + FRAME_SAMPLES)
             loudness = float(np.dot(frame, frame)) / FRAME_SAMPLES
-            self._follow(self._segmenter.push(self._detector.probability(frame), loudness))
+            step = self._segmenter.push(self._detector.probability(frame), loudness)
+            self._follow(step)
+            if step is Step.ENDPOINT and self._config.single_utterance:
+                self._utterance_is_over = True
+                return
 
     def _follow(self, step: Step) -> None:
         if step is Step.SPEECH_STARTED:
@@ -183,7 +184,6 @@ class RecognitionSession:
             self._listen_from(self._segmenter.end_samples)
         elif step in (Step.ENDPOINT, Step.TOO_LONG):
             self._close(self._segmenter.end_samples)
-            self._utterance_is_over = self._config.single_utterance and step is Step.ENDPOINT
 
     def _close_all(self) -> None:
         """End the open segment here, and any that is found behind its hangover."""

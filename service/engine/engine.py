@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -92,11 +93,11 @@ class Engine:
         for name, model in self._models.items():
             stream = model.recognizer.open_stream(DecodeOptions())
             scheduler = self._schedulers[name]
-            for kind, decode in (
-                (JobKind.INTERIM, stream.interim),
-                (JobKind.FINAL, stream.final),
-            ):
-                await asyncio.wrap_future(scheduler.submit(kind, lambda: decode(window)))
+            interim = scheduler.submit(JobKind.INTERIM, partial(stream.interim, window))
+            await asyncio.wrap_future(interim)
+            await asyncio.wrap_future(
+                scheduler.submit(JobKind.FINAL, partial(stream.final, window))
+            )
             stream.close()
 
     @asynccontextmanager

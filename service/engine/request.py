@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.core.audio import AudioFormat
 from service.core.decoding import DecodingRules
@@ -29,7 +29,7 @@ class StreamRequest:
     word_offsets: bool = False
     max_alternatives: int = 0
     """0 is 1."""
-    endpointing: Endpointing = Endpointing()
+    endpointing: Endpointing = field(default_factory=Endpointing)
     phrases: tuple[Phrase, ...] = ()
 
 

@@ -51,7 +51,7 @@ class Scheduler:
                 return
             try:
                 result = decode()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - whoever waits gets it
                 future.set_exception(error)
             else:
                 future.set_result(result)

@@ -142,19 +142,20 @@ class LiveStream:
         """Pass on what the session has to tell, and start what it wants done."""
         self._outbox.extend(self._session.take_updates())
         if self._running is not None:
-            job, future = self._running
-            if not self._session.wants(job) and future.cancel():
-                self._running = None
-                self._session.answer(job, None)
-                self._pump()
-            return
-        job = self._session.take_job()
-        if job is not None:
+            self._drop_if_unwanted(*self._running)
+        elif (job := self._session.take_job()) is not None:
             self._start(job)
         elif self._session.is_done:
             if self._error_at_end is not None:
                 self._outbox.fail(self._error_at_end)
             self._outbox.close()
+
+    def _drop_if_unwanted(self, job: DecodeJob, future: Future[Hypothesis | None]) -> None:
+        """Take a job back that no worker has begun, if it no longer matters."""
+        if not self._session.wants(job) and future.cancel():
+            self._running = None
+            self._session.answer(job, None)
+            self._pump()
 
     def _start(self, job: DecodeJob) -> None:
         stream = self._segment_stream(job.segment.segment_id)

@@ -57,7 +57,7 @@ def _whisper(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
     return whisper.load(spec.argument, spec.options, threads, workers)
 
 
-def _scripted(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+def _scripted(spec: ModelSpec, _threads: int, _workers: int) -> Recognizer:
     from service.recognizers import scripted
 
     return scripted.load(spec.argument, spec.options)

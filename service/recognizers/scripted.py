@@ -26,9 +26,27 @@ from service.core.hypothesis import (
 from service.recognizers.base import Capabilities, ModelUnavailableError
 
 VOCABULARY = (
-    "alfa bravo charlie delta echo foxtrot golf hotel india juliett "
-    "kilo lima mike november oscar papa quebec romeo sierra tango"
-).split()
+    "alfa",
+    "bravo",
+    "charlie",
+    "delta",
+    "echo",
+    "foxtrot",
+    "golf",
+    "hotel",
+    "india",
+    "juliett",
+    "kilo",
+    "lima",
+    "mike",
+    "november",
+    "oscar",
+    "papa",
+    "quebec",
+    "romeo",
+    "sierra",
+    "tango",
+)
 LOWEST_HZ = 300
 STEP_HZ = 100
 """Twice what the pitch of 20 ms can be mistaken by."""

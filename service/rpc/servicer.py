@@ -114,18 +114,11 @@ class SpeechServicer:
                 finals=finals,
             )
 
-    async def recognize(
-        self, data: bytes, context: Context
-    ) -> asr_pb2.RecognizeResponse:
+    async def recognize(self, data: bytes, context: Context) -> asr_pb2.RecognizeResponse:
         """Recognize one complete recording."""
         try:
             message = convert.parse(asr_pb2.RecognizeRequest, data)
-            if len(message.audio) > self._limits.recording_bytes:
-                raise InvalidFieldError(
-                    f"the recording has {len(message.audio)} bytes, and this server takes "
-                    f"{self._limits.recording_bytes}; stream it instead",
-                    "audio",
-                )
+            self._check_recording(message.audio)
             request = convert.stream_request(message.config)
             recognition = await self._engine.recognize(request, message.audio)
             finals = [event for event in recognition.events if isinstance(event, FinalResult)]
@@ -139,9 +132,7 @@ class SpeechServicer:
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             await abort(context, failure_of(error))
 
-    async def list_models(
-        self, data: bytes, context: Context
-    ) -> asr_pb2.ListModelsResponse:
+    async def list_models(self, data: bytes, context: Context) -> asr_pb2.ListModelsResponse:
         """List the models."""
         try:
             convert.parse(asr_pb2.ListModelsRequest, data)
@@ -153,6 +144,14 @@ class SpeechServicer:
                 for name, capabilities in self._engine.capabilities.items()
             ]
         )
+
+    def _check_recording(self, audio: bytes) -> None:
+        if len(audio) > self._limits.recording_bytes:
+            raise InvalidFieldError(
+                f"the recording has {len(audio)} bytes, and this server takes "
+                f"{self._limits.recording_bytes}; stream it instead",
+                "audio",
+            )
 
     async def _read(self, requests: AsyncIterator[bytes], live: LiveStream) -> None:
         """Pass on what the client sends; what goes wrong ends the stream's updates."""
