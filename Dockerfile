@@ -1,0 +1,37 @@
+# The server with its bundled model; nothing is downloaded at run time.
+#
+#   docker build --tag streaming-speech .
+#   docker run --rm --publish 50051:50051 streaming-speech
+
+FROM python:3.11-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY protos ./protos
+COPY service ./service
+COPY client ./client
+# Without pip inside: nothing will be installed into it later.
+RUN python -m venv --without-pip /opt/venv \
+    && pip --python /opt/venv/bin/python install --constraint constraints.txt .
+
+FROM python:3.11-slim
+LABEL org.opencontainers.image.title="streaming-speech" \
+      org.opencontainers.image.description="Streaming speech recognition over gRPC" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# At the same path, because the environment knows its own.
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    # Where models are kept that are downloaded by name (whisper:small). Mount a
+    # volume here that user 65532 may write to.
+    HF_HOME=/models
+# By number, so that an orchestrator can see that it is not root.
+USER 65532:65532
+WORKDIR /
+EXPOSE 50051
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 \
+    CMD ["python", "-m", "client.health", "--server", "127.0.0.1:50051"]
+ENTRYPOINT ["python", "-m", "service"]
+CMD ["--listen", "0.0.0.0:50051"]

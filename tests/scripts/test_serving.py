@@ -1,0 +1,59 @@
+"""The runner of servers, with small programs in the server's place."""
+
+import sys
+
+import pytest
+
+from scripts.serving import ServerError, serving
+
+READY_AND_WAIT = "print('listening on 127.0.0.1:4711, models: x')\n" + "import time\ntime.sleep(60)"
+
+
+def program(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+@pytest.fixture
+def log(tmp_path):
+    with (tmp_path / "log").open("w+") as file:
+        yield file
+
+
+def test_it_waits_for_the_address(tmp_path, log):
+    """The address is what the ready line names; SIGTERM ends the server, and 0 is well."""
+    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+    with serving(program(code + READY_AND_WAIT), tmp_path, log) as address:
+        assert address == "127.0.0.1:4711"
+
+
+def test_a_server_that_ends_badly(tmp_path, log):
+    """The exit code of a server that failed while stopping is told."""
+    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+    with (
+        pytest.raises(ServerError, match="ended with code 7") as caught,
+        serving(program(code + READY_AND_WAIT), tmp_path, log),
+    ):
+        pass
+    assert caught.value.code == 7
+
+
+def test_a_server_that_does_not_start(tmp_path, log):
+    """A server that ends before it is ready fails with its code; its words are in the log."""
+    code = "import sys\nprint('no model')\nprint('help', file=sys.stderr)\nsys.exit(3)"
+    with (
+        pytest.raises(ServerError, match="at start-up with code 3") as caught,
+        serving(program(code), tmp_path, log),
+    ):
+        pytest.fail("there is no server")
+    assert caught.value.code == 3
+    log.seek(0)
+    assert sorted(log.read().split()) == ["help", "model", "no"]
+
+
+def test_a_failure_of_the_caller_stops_the_server(tmp_path, log):
+    """The caller's exception passes through, with the server stopped."""
+    with (
+        pytest.raises(ZeroDivisionError),
+        serving(program(READY_AND_WAIT), tmp_path, log),
+    ):
+        _ = 1 / 0
