@@ -37,7 +37,7 @@ def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[str]
     Raises:
         ServerError: it did not start, or ended with a code other than 0.
     """
-    server = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=folder,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -47,15 +47,15 @@ def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[str]
         text=True,
         # Ctrl-C is for the caller, who then stops the server in good order.
         start_new_session=True,
-    )
-    addresses: queue.Queue[str | None] = queue.Queue()
-    pump = threading.Thread(target=_pump, args=(server, log, addresses), daemon=True)
-    pump.start()
-    try:
-        yield _wait_until_ready(server, addresses)
-    finally:
-        stop(server)
-        pump.join(STOP_S)
+    ) as server:
+        addresses: queue.Queue[str | None] = queue.Queue()
+        pump = threading.Thread(target=_pump, args=(server, log, addresses), daemon=True)
+        pump.start()
+        try:
+            yield _wait_until_ready(server, addresses)
+        finally:
+            stop(server)
+            pump.join(STOP_S)
     if server.returncode != 0:
         raise ServerError(f"The server ended with code {server.returncode}.", server.returncode)
 
