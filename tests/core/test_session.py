@@ -1,0 +1,241 @@
+"""The session as a state machine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.core.decoding import JobKind
+from service.core.endpointing import Endpointing
+from service.core.events import FlushDone, SpeechEnded, SpeechStarted
+from tests.driver import Driver
+from tests.tones import pcm, quiet, tones
+
+SPEECH = np.concatenate(
+    [quiet(500), tones("alfa bravo charlie"), quiet(1_500), tones("delta echo"), quiet(300)]
+)
+
+
+def _pieces(samples: np.ndarray, ms: int = 100) -> list[bytes]:
+    data = pcm(samples)
+    return [data[begin : begin + 32 * ms] for begin in range(0, len(data), 32 * ms)]
+
+
+def test_a_stream_yields_its_segments_in_order():
+    """Two utterances give two finals between their speech boundaries."""
+    driver = Driver(interim_results=False)
+    driver.run(_pieces(SPEECH), Driver.work)
+    assert ["alfa bravo charlie", "delta echo"] == [final.text for final in driver.finals]
+    kinds = [type(update.event).__name__ for update in driver.updates]
+    assert ["SpeechStarted", "SpeechEnded", "FinalResult"] * 2 == kinds
+
+
+def test_segments_lie_against_each_other():
+    """Where the pause is not long, a segment begins where the one before ended."""
+    driver = Driver(interim_results=False)
+    driver.run(_pieces(np.concatenate([tones("alfa"), quiet(1_000), tones("bravo")])), Driver.work)
+    first, second = driver.finals
+    assert first.end_samples == second.start_samples
+
+
+def test_word_offsets_are_on_the_streams_clock():
+    """A word's time is where its tone was in the stream, also behind left context."""
+    driver = Driver()
+    driver.run(_pieces(SPEECH), Driver.work)
+    starts = [
+        final.start_samples / 16_000 + word.start_s
+        for final in driver.finals
+        for word in final.words
+    ]
+    expected = [0.5, 0.8, 1.1, 0.5 + 0.9 + 1.5, 0.5 + 0.9 + 1.5 + 0.3]
+    assert expected == pytest.approx(starts, abs=0.01)
+
+
+def test_silence_asks_for_nothing():
+    """A minute of silence yields no event, no job, and holds only seconds of audio."""
+    driver = Driver()
+    driver.run(_pieces(quiet(60_000)), Driver.work)
+    assert [] == driver.updates
+    assert [] == driver.done
+    assert len(driver.session._audio._data) <= 12 * 16_000
+
+
+def test_only_one_interim_is_out_at_a_time():
+    """While an interim is not answered, no other one is asked for."""
+    driver = Driver()
+    for piece in _pieces(tones("alfa bravo charlie delta echo foxtrot golf hotel india")):
+        driver.session.feed(piece)
+        driver.job = driver.job or driver.session.take_job()
+        assert driver.session.take_job() is None
+    assert driver.job is not None
+    assert driver.job.kind is JobKind.INTERIM
+
+
+def test_interims_become_rarer_when_answers_are_slow():
+    """An interim hears all audio up to the moment it is asked for; none are made up for."""
+    slow, fast = Driver(), Driver()
+    pieces = _pieces(tones("alfa bravo charlie delta echo foxtrot golf hotel india juliett"))
+    fast.run(pieces, Driver.work)
+    for index, piece in enumerate(pieces):
+        slow.session.feed(piece)
+        if index % 11 == 10:
+            slow.work_once()
+    slow.session.finish()
+    slow.work()
+    assert slow.text == fast.text
+    assert 0 < len(slow.interims) < len(fast.interims)
+
+
+def test_a_final_is_decoded_while_its_silence_is_awaited():
+    """The final is ready when the endpoint comes: nothing is decoded after it."""
+    driver = Driver(interim_results=False)
+    for piece in _pieces(np.concatenate([tones("alfa bravo"), quiet(600)])):
+        driver.session.feed(piece)
+    driver.work()
+    assert [JobKind.SPECULATIVE_FINAL] == [job.kind for job in driver.done]
+    assert [] == driver.finals
+    for piece in _pieces(quiet(400)):
+        driver.session.feed(piece)
+    driver.work()
+    assert "alfa bravo" == driver.text
+    assert 1 == len(driver.done)
+
+
+def test_a_speculation_that_speech_overtakes_is_thrown_away():
+    """Speech that goes on makes the final of the whole segment, not of its first part."""
+    driver = Driver(interim_results=False)
+    parts = [tones("alfa bravo"), quiet(600), tones("charlie"), quiet(2_000)]
+    driver.run(_pieces(np.concatenate(parts)), Driver.work)
+    assert ["alfa bravo charlie"] == [final.text for final in driver.finals]
+
+
+def test_an_unneeded_speculation_is_not_begun():
+    """A job that was not begun when speech goes on is no longer wanted."""
+    driver = Driver(interim_results=False)
+    for piece in _pieces(np.concatenate([tones("alfa bravo"), quiet(600)])):
+        driver.session.feed(piece)
+    job = driver.session.take_job()
+    assert driver.session.wants(job)
+    for piece in _pieces(tones("charlie")):
+        driver.session.feed(piece)
+    assert not driver.session.wants(job)
+
+
+def test_recognizers_without_speculation_are_asked_once():
+    """Where a final consumes its stream, it is asked for only when the segment has ended."""
+    driver = Driver(interim_results=False, speculation=False)
+    driver.run(_pieces(SPEECH), Driver.work)
+    assert [JobKind.FINAL] * 2 == [job.kind for job in driver.done]
+
+
+def test_finals_hear_the_segments_before_them():
+    """A final's context is the audio and the text of the segments before, oldest first."""
+    driver = Driver(interim_results=False)
+    driver.run(_pieces(np.concatenate([SPEECH, quiet(900), tones("golf")])), Driver.work)
+    assert [(), ("alfa bravo charlie",), ("alfa bravo charlie", "delta echo")] == [
+        tuple(segment.text for segment in job.window.context) for job in driver.done
+    ]
+
+
+def test_context_and_segment_fit_into_one_window():
+    """However long the speech, no window is longer than the recognizer's longest."""
+    words = [tones("alfa bravo charlie delta echo foxtrot golf hotel india juliett"), quiet(1_000)]
+    driver = Driver(interim_results=False)
+    driver.run(_pieces(np.concatenate(words * 15)), Driver.work)
+    lengths = [
+        len(job.window.samples) + sum(len(part.samples) for part in job.window.context)
+        for job in driver.done
+    ]
+    assert 20 * 16_000 < max(lengths) <= 28 * 16_000
+
+
+def test_a_flush_is_answered_after_its_finals_and_the_stream_goes_on():
+    """A flush in the middle of speech finalizes it, answers, and more speech follows."""
+    driver = Driver()
+    driver.session.feed(pcm(tones("alfa bravo")))
+    driver.session.flush("one")
+    driver.work()
+    events = [update.event for update in driver.updates]
+    assert isinstance(events[-3], SpeechEnded)
+    assert "alfa bravo" == events[-2].text
+    assert FlushDone("one") == events[-1]
+    driver.run([pcm(tones("charlie"))])
+    assert "alfa bravo charlie" == driver.text
+
+
+def test_flushes_are_answered_at_once_where_nothing_is_said():
+    """A flush before any audio, in silence, or twice, is answered each time."""
+    driver = Driver()
+    driver.session.flush("none")
+    driver.session.feed(pcm(quiet(700)))
+    driver.session.flush("silence")
+    driver.session.flush("again")
+    driver.work()
+    flushes = [FlushDone("none"), FlushDone("silence"), FlushDone("again")]
+    assert flushes == [update.event for update in driver.updates]
+
+
+def test_single_utterance_ends_with_the_first_endpoint():
+    """The first segment that silence ends is the last; later audio is not listened to."""
+    driver = Driver(endpointing=Endpointing(single_utterance=True))
+    for piece in _pieces(SPEECH):
+        driver.session.feed(piece)
+    driver.work()
+    assert driver.session.is_done
+    assert "alfa bravo charlie" == driver.text
+    assert len(SPEECH) / 16_000 == driver.session.cursors.received_s
+
+
+def test_disabled_endpointing_leaves_it_to_the_flush():
+    """Silence ends no segment when endpointing is disabled; a flush does."""
+    driver = Driver(endpointing=Endpointing(disabled=True))
+    for piece in _pieces(SPEECH):
+        driver.session.feed(piece)
+    driver.work()
+    assert [] == driver.finals
+    driver.session.flush("now")
+    driver.work()
+    assert "alfa bravo charlie delta echo" == driver.text
+
+
+def test_cursors_never_go_back_and_end_at_the_end():
+    """Received, processed and final offsets only grow, in that order of size."""
+    driver = Driver()
+    driver.session.feed(b"")
+    driver.run([*_pieces(SPEECH), *_pieces(tones("golf " * 100))], Driver.work)
+    cursors = [update.cursors for update in driver.updates]
+    for before, after in zip(cursors, cursors[1:], strict=False):
+        assert before.received_s <= after.received_s
+        assert before.processed_s <= after.processed_s
+        assert before.final_s <= after.final_s
+    assert all(c.final_s <= c.processed_s <= c.received_s for c in cursors)
+    assert driver.session.cursors.final_s == driver.finals[-1].end_samples / 16_000
+
+
+def test_no_result_begins_before_the_final_offset():
+    """What final_offset has passed is never spoken of again."""
+    driver = Driver()
+    driver.run(_pieces(SPEECH), Driver.work)
+    final_s = 0.0
+    for update in driver.updates:
+        if isinstance(update.event, SpeechStarted):
+            assert update.event.offset_samples / 16_000 >= final_s
+        elif not isinstance(update.event, (SpeechEnded, FlushDone)):
+            assert update.event.start_samples / 16_000 >= final_s
+        final_s = update.cursors.final_s
+
+
+def test_a_stream_without_audio_has_nothing_to_say():
+    """Finishing at once is done at once."""
+    driver = Driver()
+    assert [] == driver.run([])
+    assert [] == driver.updates
+
+
+def test_nothing_comes_after_the_end():
+    """Feeding a finished session is a mistake of its owner and changes nothing."""
+    driver = Driver()
+    driver.run([pcm(tones("alfa"))])
+    with pytest.raises(RuntimeError, match="finished"):
+        driver.session.feed(pcm(tones("bravo")))
+    assert "alfa" == driver.text
