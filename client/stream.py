@@ -15,9 +15,9 @@ Messages are those of the contract, `protos/asr/v1/asr.proto`; every failure is 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -195,7 +195,18 @@ class Client:
 
 # Strings, since these classes take parameters in their stubs only.
 _Call: TypeAlias = "grpc.aio.StreamStreamCall[AudioChunk, Transcript]"
+_Status: TypeAlias = tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]
 _Method: TypeAlias = "grpc.aio.StreamStreamMultiCallable[AudioChunk, Transcript]"
+
+_T = TypeVar("_T")
+
+_CALL_ENDED = (
+    grpc.RpcError,
+    grpc.aio.BaseError,
+    asyncio.InvalidStateError,
+    asyncio.CancelledError,
+)
+"""What gRPC raises when one writes to a call that has ended, or ends meanwhile."""
 
 
 def _serialized(message: AudioChunk) -> bytes:
@@ -220,6 +231,8 @@ class RecognitionStream:
         self._half_closed = False
         self._feeding: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
+        self._status: asyncio.Future[_Status] = asyncio.get_running_loop().create_future()
+        call.add_done_callback(self._keep_first_status)
         self._receiving = asyncio.create_task(self._receive(), name="asr-receive")
 
     @property
@@ -300,11 +313,8 @@ class RecognitionStream:
         async with self._sending:
             try:
                 await self._call.write(message)
-            # Which exception this is says nothing certain: a write on a call that has just failed
-            # may raise INTERNAL while the status is another. `_receive` learns the status.
-            except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
-                return False
-            except asyncio.CancelledError:
+            # The exception may lie about the status, as `_keep_first_status` says.
+            except _CALL_ENDED:
                 return False
             return True
 
@@ -333,7 +343,7 @@ class RecognitionStream:
 
     async def _done_writing(self) -> None:
         async with self._sending:
-            with contextlib.suppress(grpc.RpcError, grpc.aio.BaseError, asyncio.CancelledError):
+            with contextlib.suppress(*_CALL_ENDED):
                 await self._call.done_writing()
 
     async def _receive(self) -> None:
@@ -343,12 +353,33 @@ class RecognitionStream:
                 await self._inbox.put(transcript)
         except (grpc.RpcError, asyncio.CancelledError):
             pass  # the status below says which
-        code = await self._call.code()
+        code, details, trailing_metadata = await self._status
         if code is not grpc.StatusCode.OK:
-            self._failure = from_status(
-                self._server,
-                code.name,
-                await self._call.details() or "",
-                await self._call.trailing_metadata() or (),
-            )
+            self._failure = from_status(self._server, code.name, details, trailing_metadata)
         await self._inbox.close()
+
+    def _keep_first_status(self, call: _Call) -> None:
+        """Keep the status that the server sent.
+
+        gRPC replaces it by INTERNAL when a write fails because the call has just ended
+        (https://github.com/grpc/grpc/issues/36066). It calls this each time, the server's first.
+        """
+        if not self._status.done():
+            self._status.set_result(
+                (
+                    _at_once(call.code()),
+                    _at_once(call.details()) or "",
+                    tuple(_at_once(call.trailing_metadata()) or ()),
+                )
+            )
+
+
+def _at_once(answer: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine that has nothing to wait for, where awaiting is impossible."""
+    try:
+        answer.send(None)
+    except StopIteration as stop:
+        value: _T = stop.value
+        return value
+    answer.close()
+    raise RuntimeError("gRPC does not know the status of a call that has ended")

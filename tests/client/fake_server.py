@@ -1,9 +1,10 @@
 """A server that does what a test tells it to, behind the real contract on a real socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import grpc
@@ -85,6 +86,7 @@ class FakeServer:
     half_closed: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     recordings: list[asr_pb2.RecognizeRequest] = field(default_factory=list)
+    stop: Callable[[], Awaitable[None]] | None = None
 
     def note(self, message: AudioChunk) -> None:
         """Count a message; audio itself is not kept."""
@@ -144,6 +146,7 @@ async def fake_server(
     asr_pb2_grpc.add_SpeechServiceServicer_to_server(_Servicer(state, handler), server)
     state.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
+    state.stop = partial(server.stop, None)
     try:
         yield state
     finally:
