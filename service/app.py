@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 
 import grpc
@@ -78,22 +80,60 @@ async def serve(settings: Settings) -> ExitStatus:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
     stop = _stop_on_signals()
+    async with run_server(settings) as running:
+        models = ", ".join(running.engine.capabilities)
+        _say(
+            f"listening on {running.address}, models: {models}, "
+            f"at most {settings.max_streams} streams"
+        )
+        is_well = await _watch(running.engine, stop)
+        if not is_well:
+            log.error("a decoding thread died; stopping")
+        await running.drain(settings.grace_s if is_well else 0.0)
+    return ExitStatus.STOPPED if is_well else ExitStatus.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that takes streams."""
+
+    address: str
+    """HOST:PORT."""
+    engine: Engine
+    server: grpc.aio.Server
+    health: health.aio.HealthServicer
+
+    async def drain(self, grace_s: float) -> None:
+        """Admit no more, let streams end, then make final what the remaining ones have heard."""
+        await _set_health(self.health, health_pb2.HealthCheckResponse.NOT_SERVING)
+        self.engine.slots.drain()
+        await self.engine.slots.wait_until_free(grace_s)
+        self.engine.interrupt(
+            DrainingError("the server is stopping; go on with another one, or shortly")
+        )
+        await self.server.stop(LAST_FINALS_S)
+
+
+@asynccontextmanager
+async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
+    """Serve while the block runs: ready, with every model warm, when it is entered.
+
+    Raises:
+        StartError: a model cannot be loaded, or the address not be listened on.
+    """
     server = _new_server(settings)
     port = _bind(server, settings.listen)
     engine = await load_engine(settings)
-    health_servicer = add_services(server, engine, settings)
-    await engine.warm_up()
-    await server.start()
-    await _set_health(health_servicer, health_pb2.HealthCheckResponse.SERVING)
-    host = settings.listen.rpartition(":")[0]
-    models = ", ".join(engine.capabilities)
-    _say(f"listening on {host}:{port}, models: {models}, at most {settings.max_streams} streams")
-    is_well = await _watch(engine, stop)
-    if not is_well:
-        log.error("a decoding thread died; stopping")
-    await _drain(server, engine, health_servicer, settings.grace_s if is_well else 0.0)
-    engine.close()
-    return ExitStatus.STOPPED if is_well else ExitStatus.FAILED
+    try:
+        health_servicer = _add_services(server, engine, settings)
+        await engine.warm_up()
+        await server.start()
+        await _set_health(health_servicer, health_pb2.HealthCheckResponse.SERVING)
+        host = settings.listen.rpartition(":")[0]
+        yield RunningServer(f"{host}:{port}", engine, server, health_servicer)
+    finally:
+        await server.stop(0)
+        engine.close()
 
 
 async def load_engine(settings: Settings) -> Engine:
@@ -129,7 +169,7 @@ async def load_engine(settings: Settings) -> Engine:
     )
 
 
-def add_services(
+def _add_services(
     server: grpc.aio.Server, engine: Engine, settings: Settings
 ) -> health.aio.HealthServicer:
     """Mount speech, health and reflection; health says NOT_SERVING until it is set."""
@@ -227,14 +267,3 @@ async def _set_health(
 ) -> None:
     for name in ("", SERVICE):
         await servicer.set(name, status)
-
-
-async def _drain(
-    server: grpc.aio.Server, engine: Engine, servicer: health.aio.HealthServicer, grace_s: float
-) -> None:
-    """Admit no more, let streams end, then make final what the remaining ones have heard."""
-    await _set_health(servicer, health_pb2.HealthCheckResponse.NOT_SERVING)
-    engine.slots.drain()
-    await engine.slots.wait_until_free(grace_s)
-    engine.interrupt(DrainingError("the server is stopping; go on with another one, or shortly"))
-    await server.stop(LAST_FINALS_S)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import soxr
@@ -20,7 +22,12 @@ from service.core.errors import InvalidAudioError, InvalidFieldError
 
 def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [data[begin:end] for begin, end in itertools.pairwise(edges)]
+
+
+def _feed_bytewise(converter: AudioConverter, data: bytes) -> None:
+    for index in range(len(data)):
+        converter.feed(data[index : index + 1])
 
 
 def _convert(audio_format: AudioFormat, pieces: list[bytes]) -> np.ndarray:
@@ -102,15 +109,15 @@ def test_mulaw_and_alaw_follow_g711():
     """Codes decode to the levels of the standard's tables (ITU-T G.711)."""
     mulaw = decode_frames(bytes([0x00, 0x7F, 0x80, 0xFF, 0x8F]), AudioFormat(AudioEncoding.MULAW))
     alaw = decode_frames(bytes([0xD5, 0x55, 0xAA, 0x2A]), AudioFormat(AudioEncoding.ALAW))
-    assert [-32_124, 0, 32_124, 0, 16_764] == (mulaw * 32_768).tolist()
-    assert [8, -8, 32_256, -32_256] == (alaw * 32_768).tolist()
+    assert (mulaw * 32_768).tolist() == [-32_124, 0, 32_124, 0, 16_764]
+    assert (alaw * 32_768).tolist() == [8, -8, 32_256, -32_256]
 
 
 def test_floats_beyond_full_scale_do_no_harm():
     """NaN is silence, infinities and values beyond 1 are clipped."""
     frames = np.array([np.nan, np.inf, -np.inf, 7.0, -0.25], dtype="<f4").tobytes()
     samples = decode_frames(frames, AudioFormat(AudioEncoding.PCM_F32LE))
-    assert [0.0, 1.0, -1.0, 1.0, -0.25] == samples.tolist()
+    assert samples.tolist() == [0.0, 1.0, -1.0, 1.0, -0.25]
 
 
 @pytest.mark.parametrize(
@@ -136,5 +143,4 @@ def test_a_file_in_a_stream_is_refused(head):
     assert looks_like_a_file(head)
     converter = AudioConverter(AudioFormat())
     with pytest.raises(InvalidAudioError, match="without the header"):
-        for index in range(len(head)):
-            converter.feed(head[index : index + 1])
+        _feed_bytewise(converter, head)

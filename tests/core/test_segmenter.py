@@ -43,7 +43,7 @@ def test_a_segment_ends_a_hangover_after_its_last_speech():
     assert Step.SPEECH_STARTED is _push(segmenter, 0.9, 50)
     _push(segmenter, 0.9, 50 - ONSET_FRAMES)
     assert Step.ENDPOINT is _push(segmenter, 0.0, 50)
-    assert 50 * FRAME_SAMPLES + HANGOVER_SAMPLES == segmenter.end_samples
+    assert segmenter.end_samples == 50 * FRAME_SAMPLES + HANGOVER_SAMPLES
     assert pytest.approx(0.8, abs=FRAME_S) == segmenter.position_samples / 16_000 - 50 * FRAME_S
 
 
@@ -53,7 +53,7 @@ def test_speech_keeps_a_lead_but_reaches_not_behind_the_origin():
     _push(late, 0.0, 60)
     _push(late, 0.9, 10)
     _push(early, 0.9, 10)
-    assert 1_000 + 60 * FRAME_SAMPLES - LEAD_SAMPLES == late.start_samples
+    assert late.start_samples == 1_000 + 60 * FRAME_SAMPLES - LEAD_SAMPLES
     assert early.start_samples == 1_000
 
 
@@ -94,7 +94,7 @@ def test_a_long_segment_is_cut_at_its_quietest_point():
     _push(segmenter, 0.9, _frames(2.5) - ONSET_FRAMES)
     _push(segmenter, 0.9, 3, loudness=0.01)
     assert Step.TOO_LONG is _push(segmenter, 0.9, 100)
-    assert 4.0 >= segmenter.position_samples / 16_000
+    assert segmenter.position_samples / 16_000 <= 4.0
     assert pytest.approx(2.5 + 1.5 * FRAME_S, abs=FRAME_S) == segmenter.end_samples / 16_000
 
 

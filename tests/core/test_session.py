@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -25,9 +27,9 @@ def test_a_stream_yields_its_segments_in_order():
     """Two utterances give two finals between their speech boundaries."""
     driver = Driver(interim_results=False)
     driver.run(_pieces(SPEECH), Driver.work)
-    assert ["alfa bravo charlie", "delta echo"] == [final.text for final in driver.finals]
+    assert [final.text for final in driver.finals] == ["alfa bravo charlie", "delta echo"]
     kinds = [type(update.event).__name__ for update in driver.updates]
-    assert ["SpeechStarted", "SpeechEnded", "FinalResult"] * 2 == kinds
+    assert kinds == ["SpeechStarted", "SpeechEnded", "FinalResult"] * 2
 
 
 def test_segments_lie_against_each_other():
@@ -55,8 +57,8 @@ def test_silence_asks_for_nothing():
     """A minute of silence yields no event, no job, and holds only seconds of audio."""
     driver = Driver()
     driver.run(_pieces(quiet(60_000)), Driver.work)
-    assert [] == driver.updates
-    assert [] == driver.done
+    assert driver.updates == []
+    assert driver.done == []
     assert len(driver.session._audio._data) <= 12 * 16_000
 
 
@@ -92,13 +94,13 @@ def test_a_final_is_decoded_while_its_silence_is_awaited():
     for piece in _pieces(np.concatenate([tones("alfa bravo"), quiet(600)])):
         driver.session.feed(piece)
     driver.work()
-    assert [JobKind.SPECULATIVE_FINAL] == [job.kind for job in driver.done]
-    assert [] == driver.finals
+    assert [job.kind for job in driver.done] == [JobKind.SPECULATIVE_FINAL]
+    assert driver.finals == []
     for piece in _pieces(quiet(400)):
         driver.session.feed(piece)
     driver.work()
-    assert "alfa bravo" == driver.text
-    assert 1 == len(driver.done)
+    assert driver.text == "alfa bravo"
+    assert len(driver.done) == 1
 
 
 def test_a_speculation_that_speech_overtakes_is_thrown_away():
@@ -106,7 +108,7 @@ def test_a_speculation_that_speech_overtakes_is_thrown_away():
     driver = Driver(interim_results=False)
     parts = [tones("alfa bravo"), quiet(600), tones("charlie"), quiet(2_000)]
     driver.run(_pieces(np.concatenate(parts)), Driver.work)
-    assert ["alfa bravo charlie"] == [final.text for final in driver.finals]
+    assert [final.text for final in driver.finals] == ["alfa bravo charlie"]
 
 
 def test_an_unneeded_speculation_is_not_begun():
@@ -125,15 +127,17 @@ def test_recognizers_without_speculation_are_asked_once():
     """Where a final consumes its stream, it is asked for only when the segment has ended."""
     driver = Driver(interim_results=False, speculation=False)
     driver.run(_pieces(SPEECH), Driver.work)
-    assert [JobKind.FINAL] * 2 == [job.kind for job in driver.done]
+    assert [job.kind for job in driver.done] == [JobKind.FINAL] * 2
 
 
 def test_finals_hear_the_segments_before_them():
     """A final's context is the audio and the text of the segments before, oldest first."""
     driver = Driver(interim_results=False)
     driver.run(_pieces(np.concatenate([SPEECH, quiet(900), tones("golf")])), Driver.work)
-    assert [(), ("alfa bravo charlie",), ("alfa bravo charlie", "delta echo")] == [
-        tuple(segment.text for segment in job.window.context) for job in driver.done
+    assert [tuple(segment.text for segment in job.window.context) for job in driver.done] == [
+        (),
+        ("alfa bravo charlie",),
+        ("alfa bravo charlie", "delta echo"),
     ]
 
 
@@ -157,10 +161,10 @@ def test_a_flush_is_answered_after_its_finals_and_the_stream_goes_on():
     driver.work()
     events = [update.event for update in driver.updates]
     assert isinstance(events[-3], SpeechEnded)
-    assert "alfa bravo" == events[-2].text
+    assert events[-2].text == "alfa bravo"
     assert FlushDone("one") == events[-1]
     driver.run([pcm(tones("charlie"))])
-    assert "alfa bravo charlie" == driver.text
+    assert driver.text == "alfa bravo charlie"
 
 
 def test_flushes_are_answered_at_once_where_nothing_is_said():
@@ -182,7 +186,7 @@ def test_single_utterance_ends_with_the_first_endpoint():
         driver.session.feed(piece)
     driver.work()
     assert driver.session.is_done
-    assert "alfa bravo charlie" == driver.text
+    assert driver.text == "alfa bravo charlie"
     assert len(SPEECH) / 16_000 == driver.session.cursors.received_s
 
 
@@ -192,10 +196,10 @@ def test_disabled_endpointing_leaves_it_to_the_flush():
     for piece in _pieces(SPEECH):
         driver.session.feed(piece)
     driver.work()
-    assert [] == driver.finals
+    assert driver.finals == []
     driver.session.flush("now")
     driver.work()
-    assert "alfa bravo charlie delta echo" == driver.text
+    assert driver.text == "alfa bravo charlie delta echo"
 
 
 def test_cursors_never_go_back_and_end_at_the_end():
@@ -204,7 +208,7 @@ def test_cursors_never_go_back_and_end_at_the_end():
     driver.session.feed(b"")
     driver.run([*_pieces(SPEECH), *_pieces(tones("golf " * 100))], Driver.work)
     cursors = [update.cursors for update in driver.updates]
-    for before, after in zip(cursors, cursors[1:], strict=False):
+    for before, after in itertools.pairwise(cursors):
         assert before.received_s <= after.received_s
         assert before.processed_s <= after.processed_s
         assert before.final_s <= after.final_s
@@ -228,8 +232,8 @@ def test_no_result_begins_before_the_final_offset():
 def test_a_stream_without_audio_has_nothing_to_say():
     """Finishing at once is done at once."""
     driver = Driver()
-    assert [] == driver.run([])
-    assert [] == driver.updates
+    assert driver.run([]) == []
+    assert driver.updates == []
 
 
 def test_nothing_comes_after_the_end():
@@ -238,4 +242,4 @@ def test_nothing_comes_after_the_end():
     driver.run([pcm(tones("alfa"))])
     with pytest.raises(RuntimeError, match="finished"):
         driver.session.feed(pcm(tones("bravo")))
-    assert "alfa" == driver.text
+    assert driver.text == "alfa"
