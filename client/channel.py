@@ -1,29 +1,8 @@
 """How a connection to a server behaves: keep-alive, retries and limits, as gRPC options."""
 
-import json
 from dataclasses import dataclass
 
 _LOOPBACK_HOSTS = ("127.", "localhost:", "[::1]:", "unix:")
-
-# A server without a free slot answers UNAVAILABLE before anything else, so gRPC may ask again
-# with the same messages. It stops doing so with the first transcript or when 256 KiB are sent.
-_RETRY_CONFIG = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{"service": "asr.v1.SpeechService"}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.2s",
-                    "maxBackoff": "2s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -38,9 +17,7 @@ class KeepAlive:
     """Time without an answer after which the connection counts as lost."""
 
 
-def channel_options(
-    server: str, keep_alive: KeepAlive, *, retry: bool
-) -> list[tuple[str, str | int]]:
+def channel_options(server: str, keep_alive: KeepAlive) -> list[tuple[str, str | int]]:
     """Say how the channel is to behave."""
     timeout_ms = round(keep_alive.timeout_s * 1000)
     options: list[tuple[str, str | int]] = [
@@ -53,10 +30,10 @@ def channel_options(
         # So that a server that starts while we wait is found at once.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 2000),
-        ("grpc.enable_retries", int(retry)),
+        # gRPC 1.80 loses a message now and then when it plays those of a stream again to the next
+        # attempt. The client asks again by itself, before it has sent any audio.
+        ("grpc.enable_retries", 0),
     ]
-    if retry:
-        options.append(("grpc.service_config", _RETRY_CONFIG))
     if server.startswith(_LOOPBACK_HOSTS):
         # A proxy from the environment cannot reach this machine's own loopback.
         options.append(("grpc.enable_http_proxy", 0))

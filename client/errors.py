@@ -47,6 +47,11 @@ class RecognitionError(Exception):
         """Whether there is no server to talk to, as opposed to one that refuses."""
         return self.reason == NO_SERVER or (self.code == "UNAVAILABLE" and not self.reason)
 
+    @property
+    def server_full(self) -> bool:
+        """Whether the server had no room for the call just then, so that it may be made again."""
+        return self.code == "UNAVAILABLE" and not self.server_away
+
     def __str__(self) -> str:
         """Say what happened and what to do, in one line."""
         if self.reason == NO_SERVER:

@@ -47,6 +47,12 @@ class Inbox:
             self._changed.notify_all()
             return self._unread.popleft()
 
+    async def wait(self) -> bool:
+        """Wait until there is something to take or nothing will come; returns which."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._unread) or self._closed)
+            return bool(self._unread)
+
     async def close(self) -> None:
         """Say that nothing more will come."""
         async with self._changed:

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from client.stream import MESSAGE_BYTES, Client, RecognitionError, StreamingConfig, to_seconds
-from tests.client.fake_server import STARTED, abort, fake_server, final, interim
+from tests.client.fake_server import STARTED, abort, count_bytes, fake_server, final, interim
 
 
 async def block_source(*blocks):
@@ -61,8 +61,8 @@ async def test_long_audio_is_cut():
     sizes = []
 
     async def record_sizes(_, requests, __):
-        sizes.extend([len(r.audio) async for r in requests if r.HasField("audio")])
         yield STARTED
+        sizes.extend([len(r.audio) async for r in requests if r.HasField("audio")])
 
     async with (
         fake_server(record_sizes) as server,
@@ -205,7 +205,7 @@ async def test_finish_stops_feeding():
         client.stream() as stream,
     ):
         stream.feed(endless())
-        await anext(stream)
+        assert [(await anext(stream)).WhichOneof("event") for _ in "12"][1] == "interim_result"
         await stream.finish()
         texts = [transcript.final_result.text async for transcript in stream]
         assert texts[-1] == f"{server.audio_bytes} bytes"
@@ -242,6 +242,7 @@ async def test_sending_after_a_single_utterance():
     """Whoever sends by hand learns from `send` that the server listens no longer."""
 
     async def one_utterance(server, requests, _):
+        yield STARTED
         async for request in requests:
             server.note(request)
             if server.audio_bytes >= 300:
@@ -256,30 +257,47 @@ async def test_sending_after_a_single_utterance():
         ):
             while await stream.send(bytes(100)):
                 pass
-            assert [t.final_result.text async for t in stream] == ["stop"]
+            assert [t.final_result.text async for t in stream] == ["", "stop"]
             assert not await stream.flush()
 
 
-async def test_refusal_reaches_sender_and_reader():
-    """A refusal is one error with code, reason and message, whoever meets it first."""
+async def test_refusal():
+    """A stream that the server refuses is never opened; the error says why."""
 
     async def refuse(_, __, context):
         await abort(context, grpc.StatusCode.NOT_FOUND, "UNKNOWN_MODEL", "no model is called x")
         yield STARTED
 
+    async with fake_server(refuse) as server, Client(server.address) as client:
+        opening = client.stream(StreamingConfig(model="x"))
+        with pytest.raises(RecognitionError) as caught:
+            await opening.__aenter__()
+    assert (caught.value.code, caught.value.reason) == ("NOT_FOUND", "UNKNOWN_MODEL")
+    assert str(caught.value) == "no model is called x (NOT_FOUND, UNKNOWN_MODEL)"
+    assert not caught.value.server_away
+
+
+async def test_failure_reaches_sender_and_reader():
+    """A failure is one error with code, reason and message, whoever meets it first."""
+
+    async def fail(_, requests, context):
+        yield STARTED
+        async for request in requests:
+            if request.HasField("audio"):
+                await abort(context, grpc.StatusCode.OUT_OF_RANGE, "TOO_LONG", "it is too long")
+
     async with (
-        fake_server(refuse) as server,
+        fake_server(fail) as server,
         Client(server.address) as client,
-        client.stream(StreamingConfig(model="x")) as stream,
+        client.stream() as stream,
     ):
+        await stream.send(b"1234")
+        await anext(stream)
         with pytest.raises(RecognitionError) as read:
             await anext(stream)
         with pytest.raises(RecognitionError) as sent:
             await stream.send(b"1234")
-    assert (read.value.code, read.value.reason) == ("NOT_FOUND", "UNKNOWN_MODEL")
-    assert str(read.value) == "no model is called x (NOT_FOUND, UNKNOWN_MODEL)"
-    assert str(sent.value) == str(read.value)
-    assert not read.value.server_away
+    assert str(read.value) == str(sent.value) == "it is too long (OUT_OF_RANGE, TOO_LONG)"
 
 
 async def test_sending_to_a_failing_server_tells_the_status():
@@ -303,43 +321,33 @@ async def test_sending_to_a_failing_server_tells_the_status():
         assert caught.value.reason == "TOO_LONG"
 
 
+async def full_twice(server, requests, context):
+    if server.streams <= 2:
+        await abort(context, grpc.StatusCode.UNAVAILABLE, "NO_FREE_SLOT", "all slots are taken")
+    async for transcript in count_bytes(server, requests, context):
+        yield transcript
+
+
 async def test_full_server_is_asked_again():
     """A server without a free slot is asked again, and then hears all of the audio."""
-
-    async def full_once(server, requests, context):
-        if server.streams == 1:
-            await abort(context, grpc.StatusCode.UNAVAILABLE, "NO_FREE_SLOT", "all slots taken")
-        yield STARTED
-        async for request in requests:
-            server.note(request)
-        yield final(f"{server.audio_bytes}")
-
     async with (
-        fake_server(full_once) as server,
+        fake_server(full_twice) as server,
         Client(server.address) as client,
         client.stream() as stream,
     ):
         for _ in range(20):
             await stream.send(bytes(3200))
         await stream.finish()
-        assert [t.final_result.text async for t in stream] == ["", "64000"]
-    assert server.streams == 2
+        assert [t async for t in stream][-1].final_result.text == "64000 bytes"
+    assert server.streams == 3
 
 
 async def test_full_server_without_retry():
     """Told not to ask again, the client reports a full server at once, and as a refusal."""
-
-    async def full(_, __, context):
-        await abort(context, grpc.StatusCode.UNAVAILABLE, "NO_FREE_SLOT", "all slots are taken")
-        yield STARTED
-
-    async with (
-        fake_server(full) as server,
-        Client(server.address, retry=False) as client,
-        client.stream() as stream,
-    ):
+    async with fake_server(full_twice) as server, Client(server.address, retry=False) as client:
+        opening = client.stream()
         with pytest.raises(RecognitionError, match="all slots are taken") as caught:
-            await anext(stream)
+            await opening.__aenter__()
     assert server.streams == 1
     assert not caught.value.server_away
 
