@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -22,7 +22,15 @@ from client.pace import Pace
 from client.prefetch import prefetched
 from client.render import FORMATS, Format, make_format
 from client.screen import PlainScreen, Screen
-from client.sources import Source, SourceError, open_raw, open_recording
+from client.sources import (
+    MAX_CHANNELS,
+    MAX_RATE_HZ,
+    MIN_RATE_HZ,
+    Source,
+    SourceError,
+    open_raw,
+    open_recording,
+)
 from client.stream import Client, RecognitionError, StreamingConfig
 from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
 
@@ -34,6 +42,8 @@ ENCODINGS = {
     "mulaw": AudioEncoding.AUDIO_ENCODING_MULAW,
     "alaw": AudioEncoding.AUDIO_ENCODING_ALAW,
 }
+
+DEFAULT_RATE_HZ = 16_000
 
 REALTIME_BLOCK_S = 0.1
 FAST_BLOCK_S = 0.5
@@ -104,10 +114,31 @@ def make_parser() -> argparse.ArgumentParser:
         help="send as fast as it was spoken, not as fast as the server takes it",
     )
     raw = parser.add_argument_group('raw audio, for "-"')
-    raw.add_argument("--rate", metavar="HZ", type=int, help="samples a second (default: 16000)")
-    raw.add_argument("--channels", metavar="N", type=int, help="interleaved channels (default: 1)")
+    raw.add_argument(
+        "--rate",
+        metavar="HZ",
+        type=_integer(MIN_RATE_HZ, MAX_RATE_HZ),
+        help=f"samples a second, {MIN_RATE_HZ} to {MAX_RATE_HZ} (default: {DEFAULT_RATE_HZ})",
+    )
+    raw.add_argument(
+        "--channels",
+        metavar="N",
+        type=_integer(1, MAX_CHANNELS),
+        help=f"interleaved channels, 1 to {MAX_CHANNELS} (default: 1)",
+    )
     raw.add_argument("--encoding", choices=ENCODINGS, help="(default: s16le)")
     return parser
+
+
+def _integer(least: int, most: int) -> Callable[[str], int]:
+    """Make a reader of integers within bounds, for argparse."""
+
+    def read(text: str) -> int:
+        if text.isdecimal() and least <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from {least} to {most}")
+
+    return read
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -227,7 +258,7 @@ def _open(options: argparse.Namespace, path: str) -> Source:
         return open_recording(path)
     audio_format = AudioFormat(
         encoding=ENCODINGS[options.encoding or "s16le"],
-        sample_rate_hertz=options.rate or 16_000,
+        sample_rate_hertz=options.rate or DEFAULT_RATE_HZ,
         channel_count=options.channels or 1,
     )
     return open_raw(sys.stdin.fileno(), "standard input", audio_format)
