@@ -24,9 +24,9 @@ def demonstrate(log: IO[str]) -> int:
     code = 0
     try:
         print("Starting the server …", flush=True)
-        with serving(SERVER, ROOT, log) as address:
-            print(f"Streaming {RECORDING} to {address} at the pace of speech.", flush=True)
-            command = [*CLIENT, "--server", address]
+        with serving(SERVER, ROOT, log) as running:
+            print(f"Streaming {RECORDING} to {running.address} at the pace of speech.", flush=True)
+            command = [*CLIENT, "--server", running.address]
             code = subprocess.run(command, cwd=ROOT, check=False).returncode
     except ServerError as error:
         print(f"demo: {error}", file=sys.stderr)

@@ -74,8 +74,8 @@ def try_out(dockerfile: Dockerfile, python: str, elsewhere: Path, log: IO[str]) 
     entry_point = [python, *dockerfile.command("ENTRYPOINT")[1:]]
     subprocess.run([*entry_point, "--help"], cwd=elsewhere, check=True, stdout=subprocess.DEVNULL)
     arguments = [part.replace(":50051", ":0") for part in dockerfile.command("CMD")]
-    with serving([*entry_point, *arguments], elsewhere, log) as address:
-        local = "127.0.0.1:" + address.rpartition(":")[2]
+    with serving([*entry_point, *arguments], elsewhere, log) as running:
+        local = "127.0.0.1:" + running.address.rpartition(":")[2]
         health = dockerfile.command("HEALTHCHECK")[1:]
         health = [part.replace("127.0.0.1:50051", local) for part in health]
         subprocess.run([python, *health], cwd=elsewhere, check=True)

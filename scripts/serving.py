@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -30,9 +31,18 @@ class ServerError(Exception):
         self.code = code
 
 
+@dataclass(frozen=True)
+class Running:
+    """A server that is ready."""
+
+    address: str
+    """HOST:PORT."""
+    pid: int
+
+
 @contextmanager
-def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[str]:
-    """Run a server in this folder; give its address; stop it at the end.
+def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[Running]:
+    """Run a server in this folder; stop it at the end.
 
     Raises:
         ServerError: it did not start, or ended with a code other than 0.
@@ -52,7 +62,7 @@ def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[str]
         pump = threading.Thread(target=_pump, args=(server, log, addresses), daemon=True)
         pump.start()
         try:
-            yield _wait_until_ready(server, addresses)
+            yield Running(_wait_until_ready(server, addresses), server.pid)
         finally:
             stop(server)
             pump.join(STOP_S)

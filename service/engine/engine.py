@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from service.core.audio import looks_like_a_file
+from service.core.capabilities import Capabilities
 from service.core.decoding import JobKind
 from service.core.errors import InvalidFieldError, UnknownModelError
 from service.core.events import Event
@@ -22,7 +23,7 @@ from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
 from service.engine.slots import Slots
 from service.engine.stream import LiveStream
-from service.recognizers.base import Capabilities, Recognizer
+from service.recognizers.base import Recognizer
 
 
 @dataclass(frozen=True, slots=True)

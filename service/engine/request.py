@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from service.core.audio import AudioFormat
+from service.core.capabilities import Capabilities
 from service.core.decoding import DecodingRules
 from service.core.endpointing import Endpointing
 from service.core.errors import InvalidFieldError
 from service.core.hypothesis import DecodeOptions, Phrase
 from service.core.session import SessionConfig
-from service.recognizers.base import Capabilities
 
 MAX_PHRASES = 500
 MAX_PHRASE_CHARACTERS = 100

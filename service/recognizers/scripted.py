@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.core.capabilities import Capabilities
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
     Alternative,
@@ -23,7 +24,7 @@ from service.core.hypothesis import (
     Window,
     Word,
 )
-from service.recognizers.base import Capabilities, ModelUnavailableError
+from service.recognizers.base import ModelUnavailableError
 
 VOCABULARY = (
     "alfa",

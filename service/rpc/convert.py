@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from protos.asr.v1 import asr_pb2
 from service.core.audio import AudioEncoding, AudioFormat
+from service.core.capabilities import Capabilities
 from service.core.endpointing import Endpointing
 from service.core.errors import InvalidFieldError, ProtocolViolationError
 from service.core.events import (
@@ -23,7 +24,6 @@ from service.core.events import (
 )
 from service.core.hypothesis import SAMPLE_RATE_HZ, Phrase, Word
 from service.engine.request import StreamRequest
-from service.recognizers.base import Capabilities
 
 NANOSECONDS = 1_000_000_000
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def _samples(utterance: list[tuple[str, int]]) -> np.ndarray:
 
 def _cut(data: bytes, places: list[float], unit: int = 1) -> list[bytes]:
     edges = [0, *sorted(int(place * len(data)) // unit * unit for place in places), len(data)]
-    return [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [data[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
 @settings(max_examples=80, deadline=None)

@@ -22,8 +22,8 @@ def log(tmp_path):
 def test_it_waits_for_the_address(tmp_path, log):
     """The address is what the ready line names; SIGTERM ends the server, and 0 is well."""
     code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
-    with serving(program(code + READY_AND_WAIT), tmp_path, log) as address:
-        assert address == "127.0.0.1:4711"
+    with serving(program(code + READY_AND_WAIT), tmp_path, log) as running:
+        assert running.address == "127.0.0.1:4711"
 
 
 def test_a_server_that_ends_badly(tmp_path, log):

@@ -1,0 +1,1 @@
+"""Every figure that the README states comes from a command here."""

@@ -1,0 +1,28 @@
+"""What a model can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.hypothesis import SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can do; the session supplies or refuses the rest."""
+
+    languages: tuple[str, ...]
+    """Primary language subtags; the first is the default. Empty: not known, any
+    language but the default is refused."""
+    longest_window_s: float
+    """Context and segment together are never longer."""
+    native_streaming: bool = False
+    """Carries state through the segment, so that a final consumes the stream:
+    it is asked for once, and never speculatively."""
+    left_context: bool = False
+    """Finals hear the segments before them and read their texts."""
+    word_offsets: bool = False
+    max_alternatives: int = 1
+    phrases: bool = False
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    """Rate that the model hears."""

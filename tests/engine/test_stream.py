@@ -1,0 +1,169 @@
+"""Streams in flight: bounds, order and clean ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from service.core.audio import AudioFormat
+from service.core.capabilities import Capabilities
+from service.core.events import Event, FinalResult, FlushDone
+from service.core.hypothesis import DecodeOptions, Hypothesis, Window
+from service.core.vad import EnergyDetector
+from service.engine.engine import Engine, Model
+from service.engine.request import StreamRequest
+from service.engine.slots import Slots
+from service.engine.stream import MAX_BACKLOG_S
+from service.recognizers.scripted import ScriptedRecognizer, ScriptedStream
+from tests.tones import pcm, quiet, tones
+
+UTTERANCE = np.concatenate([tones("alfa bravo"), quiet(1_000)])
+
+
+class GatedRecognizer:
+    """A scripted recognizer that decodes only while its gate is open, and counts its streams."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.begun = threading.Event()
+        self.open = 0
+        self.opened = 0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return ScriptedRecognizer().capabilities
+
+    def open_stream(self, options: DecodeOptions) -> GatedStream:
+        self.open += 1
+        self.opened += 1
+        return GatedStream(self, options)
+
+    def close(self) -> None:
+        assert self.open == 0
+
+
+class GatedStream:
+    def __init__(self, recognizer: GatedRecognizer, options: DecodeOptions) -> None:
+        self.recognizer = recognizer
+        self.scripted = ScriptedStream(options, 0.0)
+        self.is_open = True
+
+    def interim(self, window: Window) -> Hypothesis:
+        return self.final(window)
+
+    def final(self, window: Window) -> Hypothesis:
+        self.recognizer.begun.set()
+        self.recognizer.gate.wait()
+        assert self.is_open, "decoded after close"
+        return self.scripted.final(window)
+
+    def close(self) -> None:
+        if self.is_open:
+            self.recognizer.open -= 1
+        self.is_open = False
+
+
+@pytest.fixture
+async def gated():
+    recognizer = GatedRecognizer()
+    engine = Engine([Model("gated", recognizer, 1)], EnergyDetector, Slots(4))
+    yield recognizer, engine
+    recognizer.gate.set()
+    engine.close()
+
+
+async def test_unanswered_audio_is_bounded(gated):
+    """When decoding stands still, no more audio is taken than the bound; then it goes on."""
+    recognizer, engine = gated
+    async with engine.stream(StreamRequest()) as live:
+        repeats = round(2 * MAX_BACKLOG_S / (len(UTTERANCE) / 16_000))
+
+        async def send() -> None:
+            for _ in range(repeats):
+                await live.audio(pcm(UTTERANCE))
+            await live.finish()
+
+        sending = asyncio.create_task(send())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(sending), 1.0)
+        assert MAX_BACKLOG_S < live.cursors.received_s < MAX_BACKLOG_S + 10
+        recognizer.gate.set()
+        finals = [u.event async for u in live.updates() if isinstance(u.event, FinalResult)]
+        await sending
+        assert len(finals) == repeats
+
+
+async def test_leaving_waits_for_the_decode_that_runs(gated):
+    """The recognizer's stream is closed and the slot freed only when no thread uses them."""
+    recognizer, engine = gated
+    async with engine.stream(StreamRequest()) as live:
+        await live.audio(pcm(UTTERANCE))
+        await asyncio.to_thread(recognizer.begun.wait)
+        asyncio.get_running_loop().call_later(0.05, recognizer.gate.set)
+    assert (recognizer.open, recognizer.opened) == (0, 1)
+    assert engine.slots.taken == 0
+
+
+async def test_a_cancelled_stream_frees_everything(gated):
+    """Cancelling a stream while its decode runs leaves no stream open and no slot taken."""
+    recognizer, engine = gated
+
+    async def run() -> None:
+        async with engine.stream(StreamRequest()) as live:
+            await live.audio(pcm(UTTERANCE))
+            await asyncio.get_running_loop().create_future()
+
+    running = asyncio.create_task(run())
+    await asyncio.to_thread(recognizer.begun.wait)
+    running.cancel()
+    recognizer.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await engine.slots.wait_until_free(5)
+    assert recognizer.open == 0
+
+
+async def test_each_segment_has_a_stream_of_its_own(gated):
+    """A recognizer's stream hears one segment; all are closed at the end."""
+    recognizer, engine = gated
+    recognizer.gate.set()
+    async with engine.stream(StreamRequest()) as live:
+        await live.audio(pcm(np.tile(UTTERANCE, 5)))
+        await live.finish()
+        async for _ in live.updates():
+            pass
+    assert (recognizer.open, recognizer.opened) == (0, 5)
+
+
+async def test_an_interrupted_stream_keeps_what_was_said(gated):
+    """Interrupting makes final what was heard, ignores later audio, and ends with the error."""
+    recognizer, engine = gated
+    recognizer.gate.set()
+    events: list[Event] = []
+    async with engine.stream(StreamRequest()) as live:
+        await live.audio(pcm(tones("alfa")))
+        live.interrupt(ConnectionError("moving"))
+        await live.audio(pcm(tones("golf")))
+        await live.flush("late")
+        with pytest.raises(ConnectionError, match="moving"):
+            await _gather(live.updates(), events)
+    texts = [event.text for event in events if isinstance(event, FinalResult)]
+    assert texts == ["alfa"]
+    assert not any(isinstance(event, FlushDone) for event in events)
+
+
+async def _gather(updates, events) -> None:
+    async for update in updates:
+        events.append(update.event)
+
+
+async def test_silence_is_counted_in_whole_samples(gated):
+    """However a silence is sliced on its way, its length is that of its duration."""
+    _, engine = gated
+    request = StreamRequest(audio_format=AudioFormat(sample_rate_hz=44_100))
+    async with engine.stream(request) as live:
+        await live.silence(2_300_000_000)
+        assert live.cursors.received_s == 2.3
