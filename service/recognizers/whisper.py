@@ -1,0 +1,100 @@
+"""Whisper, by faster-whisper: the default recognizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.core.capabilities import Capabilities
+from service.core.hypothesis import DecodeOptions, Hypothesis, Window
+from service.recognizers.whisper_final import LONGEST_WINDOW_S, FinalDecoder
+from service.recognizers.whisper_interim import InterimDecoder
+from service.recognizers.whisper_load import load_model, parse_options
+from service.recognizers.whisper_model import WhisperModel
+
+LEAST_SAMPLES = 1_600
+"""In less than 0.1 s no word can be heard."""
+MOST_ALTERNATIVES = 5
+
+
+def load(
+    spec_argument: str, options: Mapping[str, str], threads: int, workers: int
+) -> WhisperRecognizer:
+    """Load a model.
+
+    Args:
+        spec_argument: Empty for the bundled tiny.en; else the name of a size, which is
+            downloaded once, or the path of a CTranslate2 folder.
+        options: Any of OPTIONS in ``whisper_load``, by name.
+        threads: CPU threads of one decode, if the options do not say.
+        workers: Decodes that run at once.
+
+    Raises:
+        ModelUnavailableError: says what to install, download or write instead.
+    """
+    chosen = parse_options(options)
+    model = load_model(spec_argument, chosen, threads, workers)
+    return WhisperRecognizer(model, chosen.language or model.languages[0], chosen.beam_size)
+
+
+class WhisperRecognizer:
+    """Implements Recognizer."""
+
+    def __init__(self, model: WhisperModel, language: str, beam_size: int) -> None:
+        """Offer a loaded model.
+
+        Args:
+            model: The weights.
+            language: Of streams that name none. Languages are never guessed: a guess from
+                the first words would change with how much of them was heard.
+            beam_size: Of finals; 1 is greedy search.
+        """
+        self._model = model
+        self._beam_size = beam_size
+        others = [other for other in model.languages if other != language]
+        self._capabilities = Capabilities(
+            languages=(language, *others),
+            longest_window_s=LONGEST_WINDOW_S,
+            left_context=True,
+            word_offsets=True,
+            max_alternatives=MOST_ALTERNATIVES,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What Whisper can do; it has no bias for phrases that could be measured."""
+        return self._capabilities
+
+    def open_stream(self, options: DecodeOptions) -> WhisperStream:
+        """Begin a segment."""
+        language = options.language or self._capabilities.languages[0]
+        return WhisperStream(self._model, language, options, self._beam_size)
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._model.close()
+
+
+class WhisperStream:
+    """Implements RecognizerStream."""
+
+    def __init__(
+        self, model: WhisperModel, language: str, options: DecodeOptions, beam_size: int
+    ) -> None:
+        """Begin a segment in this language."""
+        self._interims = InterimDecoder(model, language)
+        self._finals = FinalDecoder(model, language, options, beam_size)
+
+    def interim(self, window: Window) -> Hypothesis | None:
+        """Hear a growing segment."""
+        if len(window.samples) < LEAST_SAMPLES:
+            return None
+        return self._interims.decode(window)
+
+    def final(self, window: Window) -> Hypothesis:
+        """Hear a finished segment in full context."""
+        if len(window.samples) < LEAST_SAMPLES:
+            return Hypothesis()
+        return self._finals.decode(window)
+
+    def close(self) -> None:
+        """Nothing outlives a call but the place up to which interims are settled."""

