@@ -10,6 +10,10 @@ from enum import IntEnum
 from types import TracebackType
 from typing import Any, Self
 
+# gRPC's own log would stand between our sentences, as when a server leaves. It reads this once,
+# when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 from client.errors import RecognitionError
 from client.stream import DEFAULT_SERVER, Client
 

@@ -1,13 +1,15 @@
 """Cutting final results into pieces that fit on a screen for a few seconds."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from client.messages import to_seconds
 from protos.asr.v1.asr_pb2 import Result, Word
 
-MAX_CHARACTERS = 84
-"""Two lines of 42, the common measure for subtitles."""
+LINE_CHARACTERS = 42
+MAX_LINES = 2
+"""The common measures for subtitles. A single longer word stays whole."""
 
 MAX_DURATION_S = 7.0
 """The common measure for how long a cue may stand."""
@@ -68,12 +70,17 @@ def _groups(words: Sequence[Word]) -> Iterator[list[Word]]:
 
 def _ends_cue(group: list[Word], following: Word) -> bool:
     """Whether a cue ends before the following word."""
-    characters = sum(len(word.text) + 1 for word in group) + len(following.text)
-    if characters > MAX_CHARACTERS:
+    text = " ".join(word.text for word in group)
+    if len(lines(f"{text} {following.text}")) > MAX_LINES:
         return True
     if to_seconds(following.end_offset) - to_seconds(group[0].start_offset) > MAX_DURATION_S:
         return True
     if to_seconds(following.start_offset) - to_seconds(group[-1].end_offset) > LONG_PAUSE_S:
         return True
     # A sentence ends the cue once the cue is worth reading alone.
-    return group[-1].text.endswith(_SENTENCE_ENDS) and characters > MAX_CHARACTERS / 2
+    return text.endswith(_SENTENCE_ENDS) and len(text) > LINE_CHARACTERS
+
+
+def lines(text: str) -> list[str]:
+    """Break a text into lines as they stand on the screen; no word is broken."""
+    return textwrap.wrap(text, LINE_CHARACTERS, break_long_words=False, break_on_hyphens=False)

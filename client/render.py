@@ -2,18 +2,15 @@
 
 import html
 import json
-import textwrap
 from typing import Protocol
 
 from google.protobuf import json_format
 
-from client.cues import Cue, Cutter
+from client.cues import Cue, Cutter, lines
 from client.messages import to_seconds
 from protos.asr.v1.asr_pb2 import Result, Transcript
 
 FORMATS = ("text", "json", "srt", "vtt")
-
-_LINE_CHARACTERS = 42
 
 
 class Format(Protocol):
@@ -107,7 +104,7 @@ class Srt:
     def _cue(self, cue: Cue) -> str:
         self._count += 1
         times = f"{timestamp(cue.start_ms, ',')} --> {timestamp(cue.end_ms, ',')}"
-        return f"{self._count}\n{times}\n{_lines(cue.text)}\n\n"
+        return f"{self._count}\n{times}\n{_text(cue)}\n\n"
 
 
 class Vtt:
@@ -125,7 +122,7 @@ class Vtt:
         """Render the cues of a final result."""
         return "".join(
             f"{timestamp(cue.start_ms, '.')} --> {timestamp(cue.end_ms, '.')}\n"
-            f"{html.escape(_lines(cue.text), quote=False)}\n\n"
+            f"{html.escape(_text(cue), quote=False)}\n\n"
             for cue in _cues(self._cutter, transcript)
         )
 
@@ -157,8 +154,5 @@ def _cues(cutter: Cutter, transcript: Transcript) -> list[Cue]:
     return list(cutter.cut(transcript.final_result))
 
 
-def _lines(text: str) -> str:
-    """Break a cue's text into lines; no word is broken."""
-    return "\n".join(
-        textwrap.wrap(text, _LINE_CHARACTERS, break_long_words=False, break_on_hyphens=False)
-    )
+def _text(cue: Cue) -> str:
+    return "\n".join(lines(cue.text))

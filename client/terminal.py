@@ -1,17 +1,18 @@
 """A screen that rewrites its last line: growing text, progress, microphone level."""
 
 import math
-import sys
 from typing import Self, TextIO
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from protos.asr.v1.asr_pb2 import Result
 
 _REFRESH_PER_S = 12.5
+_TITLE_CELLS = 30
 _METER_CELLS = 10
 _METER_FLOOR_DB = -60.0
 
@@ -38,7 +39,7 @@ class TerminalScreen:
         self._bar: Progress | None = None
         if duration_s is not None:
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", table_column=Column(max_width=_TITLE_CELLS)),
                 BarColumn(),
                 TaskProgressColumn(),
                 TimeRemainingColumn(),
@@ -114,8 +115,3 @@ def meter(peak: float) -> Text:
     cells = round(share * _METER_CELLS)
     style = "red" if level_db > -1 else "yellow" if level_db > -6 else "green"
     return Text.assemble(("█" * cells, style), ("░" * (_METER_CELLS - cells), "dim"))
-
-
-def is_terminal() -> bool:
-    """Whether a live line can be drawn."""
-    return Console(stderr=True).is_terminal and sys.stderr.isatty()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.cues import MAX_CHARACTERS, MAX_DURATION_S, Cue, Cutter
+from client.cues import LINE_CHARACTERS, MAX_DURATION_S, MAX_LINES, Cue, Cutter, lines
 from client.messages import to_duration
 from protos.asr.v1.asr_pb2 import Result, Word
 
@@ -82,5 +82,6 @@ def test_no_word_is_lost_and_time_never_goes_back(segments):
 def test_cues_fit(words):
     """Of words that are spoken in order no cue is too long to read, or stands too long."""
     for cue in Cutter().cut(spoken(" ".join(words))):
-        assert len(cue.text) <= MAX_CHARACTERS
+        assert len(lines(cue.text)) <= MAX_LINES
+        assert all(len(line) <= LINE_CHARACTERS for line in lines(cue.text))
         assert cue.end_ms - cue.start_ms <= MAX_DURATION_S * 1000 + 1
