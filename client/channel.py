@@ -10,8 +10,7 @@ class KeepAlive:
     """When to ask a silent server whether it still lives, while a call is open."""
 
     interval_s: float = 20.0
-    """Silence after which to ask. Servers may end connections that ask more often than they allow;
-    this project's server allows it every 10 s."""
+    """Silence after which to ask. Servers end connections that ask more often than they allow."""
 
     timeout_s: float = 5.0
     """Time without an answer after which the connection counts as lost."""

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -33,7 +34,7 @@ class ExitCode(IntEnum):
 EXIT_CODES_HELP = """\
 exit codes:
   0    done
-  1    the server failed
+  1    the server failed, or the output cannot be written
   2    the command line makes no sense
   3    no server answers, or the connection was lost
   4    {source}
@@ -99,7 +100,9 @@ class Interrupts:
     def __enter__(self) -> Self:
         """Begin to listen for Ctrl-C."""
         self._task = asyncio.current_task()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._on_signal)
+        # Where the loop cannot listen for signals, Ctrl-C leaves at once.
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._on_signal)
         return self
 
     def __exit__(
@@ -109,7 +112,8 @@ class Interrupts:
         traceback: TracebackType | None,
     ) -> None:
         """Leave Ctrl-C to Python again."""
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
     def _on_signal(self) -> None:
         if self._finishing is None:

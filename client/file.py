@@ -76,6 +76,10 @@ WAV, FLAC, OGG, MP3 and whatever else libsndfile reads; other formats where ffmp
 )
 
 
+class _OutputError(Exception):
+    """An output file cannot be made. `str()` of it is a sentence for people."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the command line."""
     parser = argparse.ArgumentParser(
@@ -214,6 +218,9 @@ async def _transcribe_path(
     except SourceError as error:
         print(f"client.file: {error}", file=sys.stderr)
         return ExitCode.NOT_AUDIO
+    except _OutputError as error:
+        print(f"client.file: {error}", file=sys.stderr)
+        return ExitCode.FAILED
     except RecognitionError as error:
         sentence = await explain(error, client)
         print(f"client.file: {path}: {sentence}", file=sys.stderr)
@@ -274,9 +281,14 @@ def _output(options: argparse.Namespace, path: str) -> Iterator[TextIO]:
     if options.output_dir is None:
         yield sys.stdout
         return
-    options.output_dir.mkdir(parents=True, exist_ok=True)
-    with _output_path(options, path).open("w", encoding="utf-8") as file:
-        yield file
+    file = _output_path(options, path)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        output = file.open("w", encoding="utf-8")
+    except OSError as error:
+        raise _OutputError(f"{file} cannot be written: {error.strerror}") from None
+    with output:
+        yield output
 
 
 def _screen(options: argparse.Namespace, source: Source, output: TextIO) -> Screen:

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None, system: AudioSystem | None = No
 
 def _main(options: argparse.Namespace, system: AudioSystem) -> int:
     devices = system.devices()
-    device = choose_device(devices, options.device)
+    device = choose_device(devices, None if options.list_devices else options.device)
     if options.list_devices:
         for listed in devices:
             print(describe(listed))

@@ -223,14 +223,18 @@ class Capture:
                 wake()
 
         with self._system.open(self._device, self._settings, on_block, on_end):
-            while True:
-                self._changed.clear()
-                if block := self._take():
-                    yield self._measured(converter.convert(block))
-                elif self._stopped:
-                    break
-                else:
-                    await self._changed.wait()
+            try:
+                while True:
+                    self._changed.clear()
+                    if block := self._take():
+                        yield self._measured(converter.convert(block))
+                    elif self._stopped:
+                        break
+                    else:
+                        await self._changed.wait()
+            finally:
+                # So that the end of the device below is not taken for its own doing.
+                self._stopped = True
         yield converter.finish()
 
     def _accept(self, block: bytes, *, lost_before: bool) -> None:

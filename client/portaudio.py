@@ -1,7 +1,7 @@
 """The machine's microphones, through PortAudio and the package sounddevice."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from client.microphone import BLOCK_S, Device, MicrophoneError, OnBlock, Settings
@@ -67,28 +67,36 @@ class PortAudio:
             return False
         return True
 
+    @contextlib.contextmanager
     def open(
         self, device: Device, settings: Settings, on_block: OnBlock, on_end: Callable[[], None]
-    ) -> AbstractContextManager[object]:
-        """Capture within a block."""
+    ) -> Iterator[None]:
+        """Capture within a block.
+
+        Raises:
+            MicrophoneError: Where the device cannot be opened after all.
+        """
 
         def callback(samples: bytes, _frames: int, _time: object, status: _Status) -> None:
             # PortAudio takes the buffer back once this returns, so its bytes are copied.
             on_block(bytes(samples), lost_before=status.input_overflow)
 
-        try:
-            stream: AbstractContextManager[object] = self._sounddevice.RawInputStream(
-                device=device.number,
-                channels=settings.channels,
-                dtype="int16",
-                samplerate=settings.rate_hz,
-                blocksize=round(settings.rate_hz * BLOCK_S),
-                callback=callback,
-                finished_callback=on_end,
-            )
-        except self._sounddevice.PortAudioError as error:
-            raise MicrophoneError(
-                f'the microphone "{device.name}" cannot be opened ({error}); '
-                "is another program using it, and may you use it?"
-            ) from None
-        return stream
+        with contextlib.ExitStack() as closing:
+            try:
+                stream = self._sounddevice.RawInputStream(
+                    device=device.number,
+                    channels=settings.channels,
+                    dtype="int16",
+                    samplerate=settings.rate_hz,
+                    blocksize=round(settings.rate_hz * BLOCK_S),
+                    callback=callback,
+                    finished_callback=on_end,
+                )
+                closing.callback(stream.close)
+                stream.start()
+            except self._sounddevice.PortAudioError as error:
+                raise MicrophoneError(
+                    f'the microphone "{device.name}" cannot be opened ({error}); '
+                    "is another program using it, and may you use it?"
+                ) from None
+            yield

@@ -46,3 +46,5 @@ class FakeAudio:
             yield
         finally:
             thread.join()
+            # As PortAudio does when a stream is closed.
+            on_end()

@@ -128,6 +128,17 @@ async def test_output_dir(tmp_path):
     )
 
 
+async def test_output_that_cannot_be_written(tmp_path):
+    """An output that cannot be written is a sentence, before anything is streamed."""
+    path = write_tone(tmp_path / "a.wav")
+    async with fake_server(two_finals) as server:
+        code, _, complaints = await transcribe(server, "--output-dir", path, path)
+    assert code == ExitCode.FAILED
+    assert complaints.startswith("client.file: ")
+    assert "a.text cannot be written: " in complaints
+    assert server.streams == 0
+
+
 async def test_an_hour_of_raw_samples(tmp_path):
     """An hour on standard input goes through as fast as the server takes it, without deadlock,
     though the server answers every message at length."""

@@ -85,6 +85,22 @@ async def test_server_away(capsys):
     assert capsys.readouterr().err.startswith("client.mic: no server answers at 127.0.0.1:1; start")
 
 
+async def test_server_that_ends_the_stream(capsys):
+    """A server that ends the stream ends the program, and the microphone is not blamed."""
+
+    async def one_utterance(_, requests, __):
+        yield STARTED
+        await anext(requests)
+        await anext(requests)
+        yield final("Stop.")
+
+    async with fake_server(one_utterance) as server:
+        assert await mic(server, FakeAudio([bytes(3200)] * 50)) == ExitCode.OK
+    output, complaints = capsys.readouterr()
+    assert output == "Stop.\n"
+    assert "unplugged" not in complaints
+
+
 async def test_refusal(capsys):
     """A refusal is one sentence, and its exit code."""
 
@@ -105,6 +121,12 @@ def test_list_devices(capsys):
         "    3  USB Headset  (1 channel, 44100 Hz)",
         "   12  USB Camera  (2 channels, 32000 Hz)",
     ]
+
+
+def test_list_devices_in_any_case(capsys):
+    """The list helps just where a name fits several devices, so it is shown all the same."""
+    assert main(["--list-devices", "--device", "usb"], FakeAudio()) == ExitCode.OK
+    assert capsys.readouterr().out.count("USB") == 2
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,19 @@
 """The client library against a server on loopback."""
 
 import asyncio
+import contextlib
 
 import grpc
 import pytest
 
-from client.stream import MESSAGE_BYTES, Client, RecognitionError, StreamingConfig, to_seconds
+from client.stream import (
+    MESSAGE_BYTES,
+    Client,
+    KeepAlive,
+    RecognitionError,
+    StreamingConfig,
+    to_seconds,
+)
 from tests.client.fake_server import STARTED, abort, count_bytes, fake_server, final, interim
 
 
@@ -375,6 +383,48 @@ async def test_server_that_goes_away():
         await server.stop()
         with pytest.raises(RecognitionError, match=r"connection to .* was lost") as caught:
             await anext(stream)
+    assert caught.value.server_away
+
+
+async def test_server_that_falls_silent():
+    """A connection through which nothing comes any more is given up within the keep-alive's time,
+    not after minutes."""
+    cut = asyncio.Event()
+
+    async def pump(reader, writer):
+        try:
+            while (data := await reader.read(65_536)) and not cut.is_set():
+                writer.write(data)
+            if cut.is_set():
+                # The connection stays open and carries nothing.
+                await asyncio.Event().wait()
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async with fake_server() as server, contextlib.AsyncExitStack() as stack:
+        host, port = server.address.split(":")
+
+        async def on_connection(reader, writer):
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+            for pumped in (pump(reader, far_writer), pump(far_reader, writer)):
+                task = asyncio.create_task(pumped)
+                stack.push_async_callback(asyncio.wait, [task])
+                stack.callback(task.cancel)
+
+        proxy = await asyncio.start_server(on_connection, "127.0.0.1", 0)
+        stack.callback(proxy.close)
+        address = f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        keep_alive = KeepAlive(interval_s=0.5, timeout_s=0.5)
+        async with (
+            Client(address, keep_alive=keep_alive) as client,
+            client.stream() as stream,
+        ):
+            await anext(stream)
+            cut.set()
+            with pytest.raises(RecognitionError) as caught:
+                await asyncio.wait_for(anext(stream), 10)
     assert caught.value.server_away
 
 
