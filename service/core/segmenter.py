@@ -20,6 +20,16 @@ SILENCE_PROBABILITY = 0.35
 ONSET_FRAMES = 3
 """Frames of speech that begin a segment, 96 ms: a click is shorter, a "yes" is not."""
 
+CERTAIN_PROBABILITY = 0.85
+CERTAIN_CONTRAST = 10**1.5
+"""Speech begins a segment once it is that probable, or that much louder (15 dB) than the
+quietest tenth of its stretch; until then it may be a room with people far off. Measured on
+249 stretches of speech in nine languages, read, accented, on the telephone, in a meeting:
+all but a few reached 0.9, and each was 26 dB above the quiet around it. Two minutes of a
+kitchen reached 0.83 and 11 dB."""
+QUIET_FLOOR = 1e-7
+"""Mean square, -70 dBFS: digital silence counts as a quiet room."""
+
 HANGOVER_SAMPLES = 400 * SAMPLE_RATE_HZ // 1000
 """Audio kept after the last speech. Shorter than the silence that ends a segment, so
 that its final can be decoded while that silence is awaited."""
@@ -61,6 +71,8 @@ class Segmenter:
         self._position_samples = origin_samples
         self._onset_samples: int | None = None
         self._pause_samples: int | None = None
+        self._peak_probability = 0.0
+        self._quiet_loudness: list[float] = []
         self._loudness: list[float] = []
         self.start_samples: int | None = None
         """Begin of the segment, once speech has started."""
@@ -122,19 +134,35 @@ class Segmenter:
     def _await_speech(self, begin_samples: int, probability: float, loudness: float) -> Step:
         if probability < SILENCE_PROBABILITY:
             self._onset_samples = None
+            self._peak_probability = 0.0
+            self._quiet_loudness += [*self._loudness, loudness]
             self._loudness.clear()
         elif self._onset_samples is None and probability >= SPEECH_PROBABILITY:
             self._onset_samples = begin_samples
         if self._onset_samples is None:
-            if self._position_samples - self._origin_samples < IDLE_SAMPLES:
-                return Step.NOTHING
-            self.end_samples = self._position_samples - LEAD_SAMPLES
-            return Step.IDLE
+            return self._idle_if_long(self._position_samples)
         self._loudness.append(loudness)
-        if len(self._loudness) < ONSET_FRAMES:
-            return Step.NOTHING
+        self._peak_probability = max(self._peak_probability, probability)
+        if len(self._loudness) < ONSET_FRAMES or not self._is_certain():
+            return self._idle_if_long(self._onset_samples + LEAD_SAMPLES)
         self.start_samples = max(self._origin_samples, self._onset_samples - LEAD_SAMPLES)
         return Step.SPEECH_STARTED
+
+    def _is_certain(self) -> bool:
+        """Whether what may be speech is so without doubt."""
+        if self._peak_probability >= CERTAIN_PROBABILITY:
+            return True
+        surroundings = sorted([*self._quiet_loudness, *self._loudness])
+        quiet = max(QUIET_FLOOR, surroundings[len(surroundings) // 10])
+        return sum(self._loudness) / len(self._loudness) >= CERTAIN_CONTRAST * quiet
+
+    def _idle_if_long(self, not_before_samples: int) -> Step:
+        """Let go of what was heard, unless it is short or speech may just be beginning."""
+        is_long = self._position_samples - self._origin_samples >= IDLE_SAMPLES
+        if not is_long or self._position_samples < not_before_samples:
+            return Step.NOTHING
+        self.end_samples = self._position_samples - LEAD_SAMPLES
+        return Step.IDLE
 
     def _follow_pause(self, begin_samples: int, probability: float) -> None:
         if probability >= SPEECH_PROBABILITY:
