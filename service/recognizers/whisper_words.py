@@ -13,8 +13,10 @@ MOST_COMPRESSION = 2.4
 """Text that zlib makes smaller than this repeats itself (Radford et al., "Robust Speech
 Recognition via Large-Scale Weak Supervision", 2022, section 4.5)."""
 MOST_REPEATS = 3
-"""A phrase may stand so often in a row; "no, no, no" is speech."""
-LONGEST_PHRASE_WORDS = 8
+LEAST_LOOP_WORDS = 8
+"""A phrase that stands more often than that in a row, and fills so many words, is a loop;
+"no, no, no, no" is speech."""
+LONGEST_PHRASE_WORDS = 16
 
 
 def has_words(text: str) -> bool:
@@ -25,9 +27,10 @@ def has_words(text: str) -> bool:
 def repeats(text: str) -> bool:
     """Whether a text has fallen into a loop."""
     data = text.encode()
-    return len(data) > MOST_COMPRESSION * len(zlib.compress(data)) or (
-        len(without_loops(text.split())) < len(text.split())
-    )
+    words = text.split()
+    return len(data) > MOST_COMPRESSION * len(zlib.compress(data)) or len(
+        without_loops(words)
+    ) < len(words)
 
 
 def without_loops(words: Sequence[str]) -> list[str]:
@@ -36,7 +39,7 @@ def without_loops(words: Sequence[str]) -> list[str]:
     index = 0
     while index < len(words):
         length, count = _loop_at(words, index)
-        if count > MOST_REPEATS:
+        if count > MOST_REPEATS and length * count >= LEAST_LOOP_WORDS:
             kept += words[index : index + length]
             index += length * count
         else:

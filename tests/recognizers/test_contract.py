@@ -167,7 +167,7 @@ def test_word_offsets_lie_in_the_segment_in_order(recognizer, speech):
         places = [place for word in words for place in (word.start_s, word.end_s)]
         assert None not in places
         assert all(earlier <= later for earlier, later in itertools.pairwise(places))
-        assert 0 <= places[0]
+        assert places[0] >= 0
         assert places[-1] <= len(speech[1]) / SAMPLE_RATE_HZ
         assert all(0 <= word.confidence <= 1 for word in words if word.confidence is not None)
 
