@@ -10,7 +10,9 @@ MIN_SILENCE_S = 0.1
 MAX_SILENCE_S = 10.0
 DEFAULT_SILENCE_S = 0.8
 MIN_SEGMENT_S = 2.0
-DEFAULT_MAX_SEGMENT_S = 20.0
+DEFAULT_MAX_SEGMENT_S = 15.0
+"""Leaves room for as much context in a window of 28 s. On 264 s of long recordings, 16
+word errors in 699 with it, 19 with 20 s."""
 
 
 @dataclass(frozen=True, slots=True)
