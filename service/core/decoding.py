@@ -32,6 +32,11 @@ class DecodingRules:
     """Decode a final while the silence that ends its segment is awaited."""
 
 
+FIRST_INTERIM = 0.5
+"""Part of the interval after which a segment's first interim is tried, and tried again
+until one has words: a segment's begin is short and cheap to hear."""
+
+
 class JobKind(Enum):
     """What a decode is for."""
 
@@ -85,6 +90,7 @@ class Decoding:
         self._open: OpenSegment | None = None
         self._agreement = LocalAgreement()
         self._agreement_segment_id = 0
+        self._shown_segment_id = -1
         self._heard_samples = 0
         self._ahead: tuple[Segment, Hypothesis] | None = None
         self._job: DecodeJob | None = None
@@ -155,6 +161,8 @@ class Decoding:
         if self._job is not job:
             raise ValueError("this job is not the one that is out")
         self._job = None
+        if job.kind is JobKind.INTERIM:
+            self._heard_samples = max(self._heard_samples, job.segment.end_samples)
         if hypothesis is None:
             return
         if job.kind is JobKind.FINAL:
@@ -176,8 +184,11 @@ class Decoding:
             is_done = self._ahead is not None and self._ahead[0] == segment
             return None if is_done else self._job_for(JobKind.SPECULATIVE_FINAL, segment)
         heard_samples = max(self._heard_samples, self._open.speech_start_samples)
-        interval_samples = round(self._rules.interim_interval_s * SAMPLE_RATE_HZ)
-        if self._rules.interim_results and segment.end_samples - heard_samples >= interval_samples:
+        interval_s = self._rules.interim_interval_s
+        if self._shown_segment_id != segment.segment_id:
+            interval_s *= FIRST_INTERIM
+        new_samples = segment.end_samples - heard_samples
+        if self._rules.interim_results and new_samples >= round(interval_s * SAMPLE_RATE_HZ):
             return self._job_for(JobKind.INTERIM, segment)
         return None
 
@@ -206,6 +217,7 @@ class Decoding:
         shown = self._agreement.update([word.text for word in hypothesis.words])
         if not shown or not self._rules.interim_results:
             return
+        self._shown_segment_id = segment.segment_id
         self._emit(
             InterimResult(
                 segment_id=segment.segment_id,

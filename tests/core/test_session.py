@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from service.core.decoding import JobKind
 from service.core.endpointing import Endpointing
 from service.core.events import FlushDone, SpeechEnded, SpeechStarted
+from service.core.hypothesis import DecodeOptions, Window
+from service.recognizers.scripted import ScriptedRecognizer, ScriptedStream
 from tests.driver import Driver
 from tests.tones import pcm, quiet, tones
 
@@ -243,3 +246,35 @@ def test_nothing_comes_after_the_end():
     with pytest.raises(RuntimeError, match="finished"):
         driver.session.feed(pcm(tones("bravo")))
     assert driver.text == "alfa"
+
+
+class _Doubtful(ScriptedRecognizer):
+    """Trusts none of its interims."""
+
+    def open_stream(self, options: DecodeOptions) -> _DoubtfulStream:
+        return _DoubtfulStream(options, 0.0)
+
+
+class _DoubtfulStream(ScriptedStream):
+    def interim(self, window: Window) -> None:
+        """Hear nothing to be trusted."""
+
+
+def test_audio_that_gave_no_interim_is_not_heard_again():
+    """After an interim that is not to be trusted, the next one waits for new audio."""
+    driver = Driver(recognizer=_Doubtful())
+    driver.run(_pieces(tones("alfa bravo charlie delta echo foxtrot golf")), Driver.work)
+    heard = [job.segment.end_samples for job in driver.done if job.kind is JobKind.INTERIM]
+    assert len(heard) > 3
+    assert all(after - before >= 3_000 for before, after in pairwise(heard))
+    assert driver.interims == []
+    assert driver.text == "alfa bravo charlie delta echo foxtrot golf"
+
+
+def test_the_first_interim_comes_sooner_than_the_next_ones():
+    """A segment's first words are tried for after half the interval."""
+    driver = Driver()
+    driver.run(_pieces(tones("alfa bravo charlie delta echo foxtrot"), ms=20), Driver.work)
+    ends = [interim.end_samples / 16_000 for interim in driver.interims]
+    assert ends[0] < 0.3
+    assert ends[1] - ends[0] >= 0.5
