@@ -32,6 +32,10 @@ from service.recognizers.whisper_words import (
 
 LONGEST_WINDOW_S = 28.0
 """The last word wants some silence behind it in the 30 s."""
+ENOUGH_CONTEXT_S = 15.0
+"""Beyond the newest segment, no more than this is heard before a segment: CTranslate2 takes
+3 ms for each token of a forced prefix. On 13 minutes of pausing speech 6.8 % of the words
+were wrong without context, and 5.7, 5.4, 5.3 and 5.4 % with up to 6, 10, 15 and 28 s."""
 MOST_CONTEXT_TOKENS = 160
 """What is left of MOST_TOKENS, 64, is enough for the longest segment beside such context."""
 TOKENS_PER_S = 10.0
@@ -119,13 +123,17 @@ class FinalDecoder:
 
     def _fitting(self, window: Window) -> tuple[list[ContextSegment], list[int]]:
         """Return the newest context that fits into the window, and its tokens."""
-        room_samples = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ) - len(window.samples)
+        room_s = LONGEST_WINDOW_S - _duration_s(window.samples)
         context: list[ContextSegment] = []
         prefix: list[int] = []
+        context_s = 0.0
         for segment in reversed(window.context):
             tokens = self._model.tokens(segment.text)
-            room_samples -= len(segment.samples)
-            if room_samples < 0 or len(tokens) + len(prefix) > MOST_CONTEXT_TOKENS:
+            context_s += _duration_s(segment.samples)
+            if (
+                context_s > (min(room_s, ENOUGH_CONTEXT_S) if context else room_s)
+                or len(prefix) + len(tokens) > MOST_CONTEXT_TOKENS
+            ):
                 break
             context.insert(0, segment)
             prefix[:0] = tokens

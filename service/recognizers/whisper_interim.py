@@ -1,9 +1,10 @@
 """Interims: a growing segment in a short encoder window.
 
-The encoder sees the segment and a few seconds of padding in place of 30 s, and the
-decoder is given the words that are already stable, so that both do little. The model was
-not trained on such windows and may fall into loops in them: the answer's length is
-capped, and an interim that loops is not shown.
+The encoder sees the segment and a few seconds of padding in place of 30 s. The decoder
+is given the words that are already stable and goes on from them; it takes 3 ms for each of
+their tokens as for its own, so that in a long segment those that lie far enough back are
+let go with their audio. The model was not trained on such windows and may fall into loops
+in them: the answer's length is capped, and an interim that loops is not shown.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ TOKENS_BESIDE = 12
 LEAST_LOG_PROBABILITY = -1.0
 """An interim that is less probable is not shown."""
 
-TRIM_ABOVE_S = 8.0
-"""When more than this is heard at once, what lies before stable words is let go."""
-KEPT_S = 3.0
-"""So much is heard again at least: the newest words need what is before them."""
+TRIM_ABOVE_S = 6.0
+KEPT_S = 2.0
+"""When more than TRIM_ABOVE_S is heard at once, stable words are let go with their audio,
+but for the newest KEPT_S: new words need something before them. With 8 and 3 s, 6 and 2 s,
+5 and 2 s, 4 and 1.5 s an interim took 92, 75, 74 and 66 CPU-milliseconds, and 2.8, 3.2,
+3.7 and 7.7 % of the words in the last interims were wrong."""
 
 
 class InterimDecoder:
