@@ -1,7 +1,7 @@
 """Cutting final results into pieces that fit on a screen for a few seconds."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from client.messages import to_seconds
@@ -43,11 +43,11 @@ class Cutter:
                 to_seconds(result.start_offset), to_seconds(result.end_offset), result.text
             )
             return
-        for words in _groups(result.words):
+        for words in _balanced(_groups(result.words)):
             yield self._cue(
                 to_seconds(words[0].start_offset),
                 to_seconds(words[-1].end_offset),
-                " ".join(word.text for word in words),
+                _text(words),
             )
 
     def _cue(self, start_s: float, end_s: float, text: str) -> Cue:
@@ -68,14 +68,37 @@ def _groups(words: Sequence[Word]) -> Iterator[list[Word]]:
         yield group
 
 
+def _balanced(groups: Iterable[list[Word]]) -> Iterator[list[Word]]:
+    """Share words out anew where a full cue would leave a word or two to the next one."""
+    before: list[Word] = []
+    for group in groups:
+        is_run_on = before and not before[-1].text.endswith(_SENTENCE_ENDS)
+        if is_run_on and _gap_s(before[-1], group[0]) <= LONG_PAUSE_S:
+            while len(_text(group)) + len(before[-1].text) < len(_text(before[:-1])):
+                group.insert(0, before.pop())
+        if before:
+            yield before
+        before = group
+    if before:
+        yield before
+
+
+def _text(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _gap_s(word: Word, following: Word) -> float:
+    return to_seconds(following.start_offset) - to_seconds(word.end_offset)
+
+
 def _ends_cue(group: list[Word], following: Word) -> bool:
     """Whether a cue ends before the following word."""
-    text = " ".join(word.text for word in group)
+    text = _text(group)
     if len(lines(f"{text} {following.text}")) > MAX_LINES:
         return True
     if to_seconds(following.end_offset) - to_seconds(group[0].start_offset) > MAX_DURATION_S:
         return True
-    if to_seconds(following.start_offset) - to_seconds(group[-1].end_offset) > LONG_PAUSE_S:
+    if _gap_s(group[-1], following) > LONG_PAUSE_S:
         return True
     # A sentence ends the cue once the cue is worth reading alone.
     return text.endswith(_SENTENCE_ENDS) and len(text) > LINE_CHARACTERS

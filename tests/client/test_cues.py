@@ -85,3 +85,11 @@ def test_cues_fit(words):
         assert len(lines(cue.text)) <= MAX_LINES
         assert all(len(line) <= LINE_CHARACTERS for line in lines(cue.text))
         assert cue.end_ms - cue.start_ms <= MAX_DURATION_S * 1000 + 1
+
+
+def test_no_word_is_left_alone():
+    """A sentence a little too long for one cue is shared out over two of similar length."""
+    text = "She planted three apple trees behind the house and two of them are already in bloom."
+    first, second = [cue.text for cue in Cutter().cut(spoken(text, word_s=0.28))]
+    assert f"{first} {second}" == text
+    assert 0.5 < len(first) / len(second) < 2
