@@ -38,7 +38,7 @@ demo: setup ## Start the server and stream a recording to it, with live results
 	@$(BIN)/python -m scripts.demo
 
 test: setup ## Run the whole test suite
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 check: setup ## Check format, lint, types, shell scripts and the contract
 	$(BIN)/ruff format --check .

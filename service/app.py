@@ -144,18 +144,18 @@ async def load_engine(settings: Settings) -> Engine:
     """
     problems: list[str] = []
     models: list[Model] = []
-    threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
+    workers = settings.workers or os.cpu_count() or 1
     for text in settings.model:
         try:
             spec = registry.parse_spec(text)
             log.info("loading model", model=spec.name)
-            recognizer = await asyncio.to_thread(registry.load, spec, threads, settings.workers)
+            recognizer = await asyncio.to_thread(registry.load, spec, settings.threads, workers)
         except ModelUnavailableError as error:
             problems.append(str(error))
             continue
         if any(model.name == spec.name for model in models):
             problems.append(f"two models are called {spec.name!r}; give one ?name=another")
-        models.append(Model(spec.name, recognizer, settings.workers))
+        models.append(Model(spec.name, recognizer, workers))
     new_detector: DetectorFactory = EnergyDetector
     if settings.voice_activity == "silero":
         try:

@@ -55,9 +55,15 @@ class Settings(BaseModel):
     max_streams: int = Field(
         32, ge=1, le=100_000, description="streams at once; more are refused with UNAVAILABLE"
     )
-    workers: int = Field(1, ge=1, le=256, description="decodes at the same time, per model")
+    workers: int = Field(
+        0, ge=0, le=256, description="decodes at the same time, per model; 0 is one per core"
+    )
     threads: int = Field(
-        0, ge=0, le=256, description="processor threads of one decode; 0 shares out all cores"
+        1,
+        ge=1,
+        le=256,
+        description="processor threads of one decode; more make one stream a little faster, "
+        "and all of them together slower",
     )
     interim_interval_ms: int = Field(
         500, ge=100, le=10_000, description="new audio between two interim results, at least"
