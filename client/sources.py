@@ -151,8 +151,14 @@ def _s16le(
 
 def _open_with_ffmpeg(path: str) -> Source:
     """Let ffmpeg convert the file to what most models hear."""
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}"]
-    command += ["-f", "s16le", "-ac", "1", "-ar", str(_FFMPEG_RATE_HZ), "-"]
+    reading = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}"]
+    # A second is tried first, so that no stream is opened for what is not audio.
+    trial = subprocess.run(
+        [*reading, "-t", "1", "-f", "null", "-"], capture_output=True, check=False
+    )
+    if trial.returncode != 0:
+        raise _unreadable(path, trial.stderr)
+    command = [*reading, "-f", "s16le", "-ac", "1", "-ar", str(_FFMPEG_RATE_HZ), "-"]
     audio_format = AudioFormat(
         encoding=AudioEncoding.AUDIO_ENCODING_PCM_S16LE,
         sample_rate_hertz=_FFMPEG_RATE_HZ,
@@ -174,12 +180,14 @@ def _open_with_ffmpeg(path: str) -> Source:
                 raise
             if process.wait() != 0:
                 complaints.seek(0)
-                said = complaints.read().decode(errors="replace").strip().splitlines() or [
-                    "nothing"
-                ]
-                raise SourceError(f"{path} is not audio that can be read; ffmpeg says: {said[-1]}")
+                raise _unreadable(path, complaints.read())
 
     return Source(path, audio_format, None, blocks)
+
+
+def _unreadable(path: str, complaints: bytes) -> SourceError:
+    said = complaints.decode(errors="replace").strip().splitlines() or ["nothing"]
+    return SourceError(f"{path} is not audio that can be read; ffmpeg says: {said[-1]}")
 
 
 def _whole_frames_bytes(audio_format: AudioFormat, duration_s: float) -> int:

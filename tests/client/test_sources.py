@@ -164,6 +164,10 @@ def test_a_torn_file(tmp_path):
     assert 0 < len(b"".join(read)) < 128_000
 
 
+TRIAL_PASSES = 'case "$*" in *null*) exit 0;; esac;'
+"""For a fake ffmpeg: the second that is read on trial is fine."""
+
+
 @pytest.fixture
 def fake_ffmpeg(tmp_path, monkeypatch):
     """Put a program called ffmpeg in the path that does what a test says."""
@@ -196,14 +200,24 @@ def test_what_ffmpeg_cannot_read(tmp_path, fake_ffmpeg):
     fake_ffmpeg("echo first >&2; echo Invalid data found >&2; exit 1")
     path = tmp_path / "letter.txt"
     path.write_bytes(b"hello")
-    source = open_recording(str(path))
     with pytest.raises(SourceError, match="ffmpeg says: Invalid data found"):
-        content(source)
+        open_recording(str(path))
+
+
+def test_what_ffmpeg_cannot_read_to_its_end(tmp_path, fake_ffmpeg):
+    """Where ffmpeg fails behind the first second, what it read is there, then the complaint."""
+    fake_ffmpeg(f"{TRIAL_PASSES} printf 1234; echo Truncated >&2; exit 1")
+    path = tmp_path / "talk.m4a"
+    path.write_bytes(b"not for libsndfile")
+    blocks = open_recording(str(path)).blocks(0.1)
+    assert next(blocks) == b"1234"
+    with pytest.raises(SourceError, match="ffmpeg says: Truncated"):
+        next(blocks)
 
 
 def test_leaving_ffmpeg_early(tmp_path, fake_ffmpeg):
     """Whoever stops reading stops ffmpeg too."""
-    fake_ffmpeg("exec cat /dev/zero")
+    fake_ffmpeg(f"{TRIAL_PASSES} exec cat /dev/zero")
     path = tmp_path / "talk.m4a"
     path.write_bytes(b"not for libsndfile")
     blocks = open_recording(str(path)).blocks(0.1)
