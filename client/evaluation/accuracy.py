@@ -97,19 +97,17 @@ def compare(reference: str, hypothesis: str) -> Comparison:
     """Compare two normalized texts; the reference is not empty."""
     said, heard = reference.split(), hypothesis.split()
     chunks = jiwer.process_words(reference, hypothesis).alignments[0]
-    pieces: list[Piece] = []
-    for chunk in chunks:
-        step = _STEPS[chunk.type]
-        said_here = said[chunk.ref_start_idx : chunk.ref_end_idx]
-        heard_here = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        for index in range(max(len(said_here), len(heard_here))):
-            pieces.append(
-                Piece(
-                    step,
-                    said_here[index] if said_here else "",
-                    heard_here[index] if heard_here else "",
-                )
-            )
+    pieces = [
+        Piece(
+            _STEPS[chunk.type],
+            said[chunk.ref_start_idx + offset] if chunk.type != "insert" else "",
+            heard[chunk.hyp_start_idx + offset] if chunk.type != "delete" else "",
+        )
+        for chunk in chunks
+        for offset in range(
+            max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+        )
+    ]
     output = jiwer.process_characters(reference, hypothesis)
     return Comparison(
         pieces=tuple(pieces),

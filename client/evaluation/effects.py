@@ -1,10 +1,12 @@
 """What rooms, lines and microphones do to speech. Pure; chance comes in as a generator."""
 
 import io
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 from client.evaluation.recordings import RATE_HZ, Samples
 
@@ -23,7 +25,7 @@ _OPUS_MOST_KBPS = 256.0
 """Between which libsndfile's compression level chooses the bit rate of one channel."""
 
 
-def rms(samples: Samples) -> float:
+def rms(samples: NDArray[np.floating[Any]]) -> float:
     """Measure the loudness of a whole recording, full scale 1."""
     return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) if len(samples) else 0.0
 
@@ -78,7 +80,9 @@ def telephone(samples: Samples) -> Samples:
     low_hz, high_hz = _TELEPHONE_BAND_HZ
     inside_hz = np.minimum(frequencies_hz - low_hz, high_hz - frequencies_hz)
     fade = np.clip(0.5 + inside_hz / (2 * _BAND_EDGE_HZ), 0, 1)
-    return _from_telephone(np.fft.irfft(spectrum * fade, len(narrow)), len(samples))
+    return _from_telephone(
+        np.fft.irfft(spectrum * fade, len(narrow)).astype(np.float32), len(samples)
+    )
 
 
 def reverberated(
@@ -99,7 +103,7 @@ def reverberated(
     room[0] = 1
     size = len(samples) + len(room) - 1
     wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(room, size), size)[: len(samples)]
-    return fitted((wet * (rms(samples) / max(rms(wet), 1e-9))).astype(np.float32))
+    return fitted(np.asarray(wet * (rms(samples) / max(rms(wet), 1e-9)), np.float32))
 
 
 def through_g711(samples: Samples, law: str) -> Samples:

@@ -6,12 +6,12 @@ is taken from the server's own final word offsets: the finals are aligned with t
 recognized wrongly, and models that cannot place words, therefore have no word latency.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from client.evaluation.hearing import Final, Hearing, Interim
+from client.evaluation.hearing import Hearing, Interim
 from client.evaluation.words import bare_words, matches
 
 METHOD = (
@@ -57,27 +57,23 @@ LABELS = {
 
 def delays(hearing: Hearing, reference: str) -> Delays:
     """Measure one clip that was streamed at the pace of speech."""
-    said = bare_words(reference)
     heard = [word for final in hearing.finals for word in final.words]
-    found = matches(said, [word.text for word in heard])
-    matched = set(found.values())
-    shown: list[float] = []
-    stable: list[float] = []
-    first_index = 0
-    for final in hearing.finals:
-        timed = [i for i in range(len(final.words)) if first_index + i in matched]
-        own = [interim for interim in hearing.interims if interim.segment == final.segment]
-        shown += _emissions(final, timed, [(interim.at_s, interim.text) for interim in own])
-        stable += _emissions(final, timed, [(interim.at_s, interim.stable_text) for interim in own])
-        first_index += len(final.words)
-    first_interim = ()
+    found = matches(bare_words(reference), [word.text for word in heard])
+    final_s = [final.at_s for final in hearing.finals for _ in final.words]
+    shown_s = _first_shown(hearing, lambda interim: interim.text)
+    stable_s = _first_shown(hearing, lambda interim: interim.stable_text)
+    first_interim: tuple[float, ...] = ()
     if 0 in found and (first := _first_with_text(hearing.interims)) is not None:
         first_interim = (first.at_s - heard[found[0]].end_s,)
     last_s = max((final.at_s for final in hearing.finals), default=0.0)
     return Delays(
         first_interim_s=first_interim,
-        word_shown_s=tuple(shown),
-        word_stable_s=tuple(stable),
+        word_shown_s=tuple(
+            shown_s.get(index, final_s[index]) - heard[index].end_s for index in found.values()
+        ),
+        word_stable_s=tuple(
+            stable_s.get(index, final_s[index]) - heard[index].end_s for index in found.values()
+        ),
         final_after_speech_s=tuple(
             final.at_s - final.words[-1].end_s for final in hearing.finals if final.words
         ),
@@ -86,24 +82,37 @@ def delays(hearing: Hearing, reference: str) -> Delays:
     )
 
 
-def _emissions(
-    final: Final, timed: Sequence[int], growing: Sequence[tuple[float, str]]
-) -> list[float]:
-    """Say how long after its end each timed word of a final first stood in a growing text.
+def _first_shown(hearing: Hearing, text_of: Callable[[Interim], str]) -> dict[int, float]:
+    """Say when words of the finals first stood in a growing text, in their place.
 
-    A word stands there when an alignment of that text with the final finds it in its place; one
-    that never does is shown by the final.
+    A growing text is compared with as many words from where its segment begins, over the
+    segment's end where it reaches so far: a segment that ends at its longest duration leaves its
+    last words to the next. A word that is said twice is thus not taken for shown too soon.
+
+    Returns:
+        Indices of words, counted over all finals, each with a time; those that no interim showed
+        before their final came are missing.
     """
-    texts = [word.text for word in final.words]
+    heard = [word.text for final in hearing.finals for word in final.words]
+    begins: dict[int, int] = {}
+    count = 0
+    for final in hearing.finals:
+        begins[final.segment] = count
+        count += len(final.words)
     first_s: dict[int, float] = {}
-    before = ""
-    for at_s, text in growing:
-        if text == before:
+    before: dict[int, str] = {}
+    for interim in hearing.interims:
+        text = text_of(interim)
+        if text == before.get(interim.segment):
             continue
-        before = text
-        for index in matches(texts, bare_words(text)):
-            first_s.setdefault(index, at_s)
-    return [first_s.get(index, final.at_s) - final.words[index].end_s for index in timed]
+        before[interim.segment] = text
+        # A segment without a final may have left its words to the next.
+        later = [segment for segment in begins if segment >= interim.segment]
+        begin = begins[min(later)] if later else count
+        words = bare_words(text)
+        for index in matches(heard[begin : begin + len(words)], words):
+            first_s.setdefault(begin + index, interim.at_s)
+    return first_s
 
 
 def _first_with_text(interims: Sequence[Interim]) -> Interim | None:

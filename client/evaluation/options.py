@@ -17,7 +17,7 @@ how accurate, how quick and how steady it is. Tables go to standard output."""
 
 _EPILOG = """\
 manifests are JSON lines; paths are relative to the manifest, speaker and group may be missing:
-  {{"audio": "clips/one.flac", "text": "What is said in it.", "speaker": "ann", "group": "accented"}}
+  {{"audio": "clips/1.flac", "text": "What is said in it.", "speaker": "ann", "group": "accented"}}
 
 conditions (each --condition is tried on every clip; "+" puts several into one; a list of values
 makes a condition of each):

@@ -29,7 +29,7 @@ _GRAVEST_FIRST = (
 """Which exit code wins. A figure of a part of the clips is no ground to praise or blame."""
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The run cannot begin. `str()` of it is a sentence for people."""
 
     def __init__(self, sentence: str, exit_code: ExitCode) -> None:
@@ -60,7 +60,7 @@ async def _evaluate(options: argparse.Namespace) -> int:
             interrupted = await _measure(running, items, options.streams)
     except (thresholds.BaselineError, ConditionError) as error:
         return _complain(str(error), ExitCode.USAGE)
-    except _Refused as error:
+    except _RefusedError as error:
         return _complain(str(error), error.exit_code)
     except RecognitionError as error:
         return _complain(str(error), exit_code_of(error))
@@ -109,16 +109,20 @@ async def _systems(options: argparse.Namespace, connections: AsyncExitStack) -> 
         chosen = next((m for m in models if m.name == model), None) if model else models[0]
         if chosen is None:
             names = ", ".join(m.name for m in models)
-            raise _Refused(f"{server} has no model {model!r}; it has: {names}", ExitCode.REJECTED)
+            raise _RefusedError(
+                f"{server} has no model {model!r}; it has: {names}", ExitCode.REJECTED
+            )
         config = StreamingConfig(
             model=chosen.name,
             language_code=options.language,
             interim_results=True,
             word_offsets=chosen.word_offsets,
         )
-        systems.append(System(f"{chosen.name} at {server}", client, config))
+        # The server is a part of the name only where it tells two apart: names are long enough.
+        name = chosen.name if options.against_server is None else f"{chosen.name} at {server}"
+        systems.append(System(name, client, config))
     if len({system.name for system in systems}) < len(systems):
-        raise _Refused("both systems are the same model of the same server", ExitCode.USAGE)
+        raise _RefusedError("both systems are the same model of the same server", ExitCode.USAGE)
     return systems
 
 

@@ -63,8 +63,10 @@ def plan(
     for entry, duration_s in clips:
         for condition in conditions:
             turn = len(items) // systems % systems
-            for system in [*range(turn, systems), *range(turn)]:
-                items.append(Item(system, condition, entry, condition.duration_s(duration_s)))
+            items += [
+                Item(system, condition, entry, condition.duration_s(duration_s))
+                for system in [*range(turn, systems), *range(turn)]
+            ]
     return items
 
 

@@ -1,14 +1,16 @@
 """How much of what was shown did not last.
 
 Words are compared bare: a comma that comes and goes is not counted, a word is. `stable_text` is
-compared as it stands, since the contract promises its characters.
+compared as it stands, since the contract promises its characters. A segment that ends at its
+longest duration may leave its last words to the next one; those are not lost, so the end of a
+segment is compared with its final and the one that follows.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from client.evaluation.hearing import Hearing
-from client.evaluation.words import bare_words, common_prefix, matches
+from client.evaluation.words import bare_words, kept
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Steadiness:
     """Counts, of one clip or of many."""
 
     unstable_words: int
-    """Words of a result that the next of the segment did not begin with: changed or gone."""
+    """Words of an interim that the next result of the segment has no more: changed or gone."""
 
     final_words: int
     retractions: int
@@ -41,7 +43,7 @@ class Steadiness:
 
 def steadiness(hearing: Hearing) -> Steadiness:
     """Count for one clip. A segment whose final never came counts as one with an empty final."""
-    finals = {final.segment: final.text for final in hearing.finals}
+    finals = {final.segment: bare_words(final.text) for final in hearing.finals}
     unstable = retractions = stable_words = changed = 0
     for segment in {interim.segment for interim in hearing.interims}:
         shown: list[str] = []
@@ -52,16 +54,17 @@ def steadiness(hearing: Hearing) -> Steadiness:
             retractions += not interim.text.startswith(promised)
             promised = max(promised, interim.stable_text, key=len)
             words = bare_words(interim.text)
-            unstable += len(shown) - common_prefix(shown, words)
+            unstable += len(shown) - kept(shown, words)
             shown = words
-        final_words = bare_words(finals.get(segment, ""))
-        unstable += len(shown) - common_prefix(shown, final_words)
+        following = min((other for other in finals if other > segment), default=segment + 1)
+        lasting = [*finals.get(segment, []), *finals.get(following, [])]
+        unstable += len(shown) - kept(shown, lasting)
         stable = bare_words(promised)
         stable_words += len(stable)
-        changed += len(stable) - len(matches(stable, final_words))
+        changed += len(stable) - kept(stable, lasting)
     return Steadiness(
         unstable_words=unstable,
-        final_words=sum(len(bare_words(text)) for text in finals.values()),
+        final_words=sum(len(words) for words in finals.values()),
         retractions=retractions,
         stable_words=stable_words,
         changed_stable_words=changed,

@@ -16,16 +16,6 @@ def bare_words(text: str) -> list[str]:
     return [found for word in text.split() if (found := bare(word))]
 
 
-def common_prefix(first: Sequence[str], second: Sequence[str]) -> int:
-    """Count the words that two texts begin with alike."""
-    count = 0
-    for left, right in zip(first, second, strict=False):
-        if left != right:
-            break
-        count += 1
-    return count
-
-
 def matches(reference: Sequence[str], hypothesis: Sequence[str]) -> dict[int, int]:
     """Find the words that are the same in an alignment with the fewest errors (jiwer).
 
@@ -41,3 +31,16 @@ def matches(reference: Sequence[str], hypothesis: Sequence[str]) -> dict[int, in
         if chunk.type == "equal"
         for offset in range(chunk.ref_end_idx - chunk.ref_start_idx)
     }
+
+
+def kept(shown: Sequence[str], later: Sequence[str]) -> int:
+    """Count the words of a shown text that a later text still has in about their place.
+
+    Only as much of the later text is looked at as the shown one may reach, so that a word does
+    not pass for kept because it is said once more further on.
+    """
+    return len(matches(shown, later[: len(shown) + _SHIFT]))
+
+
+_SHIFT = 2
+"""Words by which what is shown may move on when something is added before it."""
