@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Protocol
 
 import numpy as np
@@ -60,8 +61,12 @@ class Step:
     @property
     def label(self) -> str:
         """The step as on the command line, every value named."""
-        values = [f"{name}={value:g}" for name, value in self.values.items()]
-        return ":".join([self.kind, *([self.argument] if self.argument else []), *values])
+        return ":".join([self.name, *(f"{name}={value:g}" for name, value in self.values.items())])
+
+    @property
+    def name(self) -> str:
+        """The step without its values. Of a path only the last part, as on any machine."""
+        return f"{self.kind}:{PurePath(self.argument).name}" if self.argument else self.kind
 
 
 @dataclass(frozen=True)
@@ -207,11 +212,7 @@ class Condition:
         """
         for step in self.steps:
             # Not by the numbers: at another ratio the same piece of the same noise is heard.
-            key = [
-                seed,
-                zlib.crc32(clip.encode()),
-                zlib.crc32(f"{step.kind}:{step.argument}".encode()),
-            ]
+            key = [seed, zlib.crc32(clip.encode()), zlib.crc32(step.name.encode())]
             random = np.random.default_rng(key)
             samples = KINDS[step.kind].apply(_Clip(clip, samples, random, surroundings), step)
         return samples
@@ -255,7 +256,10 @@ def parse_conditions(specs: Sequence[str]) -> list[Condition]:
     found: dict[str, Condition] = {}
     for spec in specs or [CLEAN]:
         for condition in _parse(spec):
-            found.setdefault(condition.label, condition)
+            if found.setdefault(condition.label, condition) != condition:
+                raise ConditionError(
+                    f"two conditions would be called {condition.label}; rename one of the files"
+                )
     return list(found.values())
 
 

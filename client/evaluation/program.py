@@ -71,7 +71,7 @@ async def _evaluate(options: argparse.Namespace) -> int:
     codes += [ExitCode.MISSED for verdict in found.verdicts if not verdict.met]
     codes += [ExitCode.INTERRUPTED] if interrupted else []
     codes += _write(options.json, lambda: report.to_json(found))
-    codes += _write(options.html, lambda: make_page(found, running))
+    codes += _write(options.html, lambda: make_page(found, _player(running)))
     return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.OK)
 
 
@@ -192,6 +192,20 @@ def _settings(options: argparse.Namespace, systems: Sequence[System]) -> dict[st
         "seed": options.seed,
         "limits": options.limits,
     }
+
+
+def _player(running: Run) -> Callable[[report.Clip], bytes | None]:
+    """Make what plays clips again, as they were streamed."""
+    items = {(t.item.entry.name, t.item.condition.label): t.item for t in running.takes}
+
+    def play(clip: report.Clip) -> bytes | None:
+        item = items[clip.name, clip.condition]
+        try:
+            return recordings.to_flac(running.preparation.pcm(item.entry, item.condition))
+        except SourceError:
+            return None
+
+    return play
 
 
 def _write(path: Path | None, content: Callable[[], str]) -> list[ExitCode]:

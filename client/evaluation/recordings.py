@@ -1,9 +1,11 @@
 """Recordings as samples that conditions can be applied to: mono, 16 kHz, full scale 1."""
 
+import io
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import soundfile
 import soxr
 from numpy.typing import NDArray
 
@@ -59,3 +61,10 @@ def to_pcm(samples: Samples) -> bytes:
     """Convert samples to PCM_S16LE; what is beyond full scale is clipped."""
     scaled = np.rint(samples.astype(np.float64) * _FULL_SCALE)
     return np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()
+
+
+def to_flac(pcm: bytes) -> bytes:
+    """Pack what `to_pcm` made into a FLAC file, which every browser plays."""
+    file = io.BytesIO()
+    soundfile.write(file, np.frombuffer(pcm, "<i2"), RATE_HZ, format="FLAC")
+    return file.getvalue()

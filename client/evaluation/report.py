@@ -243,7 +243,7 @@ def methods(normalizer: Normalizer) -> dict[str, str]:
         ),
         "word ends": METHOD,
         "schedule": "fixed in advance (open loop); delays count from the schedule",
-        "steadiness": "bare words (no case, no marks) by common prefix; stable_text to the letter",
+        "steadiness": "bare words (no case, no marks) in their place; stable_text to the letter",
     }
 
 
