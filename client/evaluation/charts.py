@@ -86,7 +86,8 @@ def bar_chart(title: str, x_label: str, bars: Sequence[Bar], legend: Sequence[st
     for number, bar in enumerate(bars):
         top = _TOP + number * _BAR_HEIGHT
         middle = top + _BAR_HEIGHT / 2
-        marks.append(_text(_BAR_LEFT - 6, middle + 4, bar.name, "end"))
+        if number == 0 or bars[number - 1].name != bar.name:
+            marks.append(_text(_BAR_LEFT - 6, middle + 4, bar.name, "end"))
         marks.append(
             f'<rect class="bar s{bar.series % COLOURS}" x="{_BAR_LEFT}" y="{top + 2}" '
             f'width="{x_of(bar.value) - _BAR_LEFT:.1f}" height="{_BAR_HEIGHT - 4}">'

@@ -282,6 +282,10 @@ def _parse(spec: str) -> list[Condition]:
 def _parse_step(text: str) -> list[Step]:
     """Read one step; several where it lists values."""
     name, *rest = text.split(":")
+    if name == CLEAN:
+        raise ConditionError(
+            "clean stands alone; leave it out, or give it a --condition of its own"
+        )
     kind = KINDS.get(name)
     if kind is None:
         raise ConditionError(
