@@ -1,5 +1,7 @@
 """Charts and the marked text of clips."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from tests.client.evaluation.test_evaluate import Tags
 def test_ticks_hold_the_values_and_are_even(least, span):
     """Axes reach over what they show, in a few even steps, even where all values are one."""
     found = ticks(least, least + span)
-    steps = [second - first for first, second in zip(found, found[1:], strict=False)]
+    steps = [second - first for first, second in itertools.pairwise(found)]
     assert 2 <= len(found) <= 9
     assert found[0] <= least + 1e-6 * max(1, abs(least))
     assert found[-1] >= least + span - 1e-6 * max(1, abs(least + span))
