@@ -12,6 +12,8 @@ _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 44
 _BAR_HEIGHT, _BAR_LEFT = 18, 220
 _TICKS = 5
+_SMALLEST = 1e-6
+"""What is nearer together than that share of its size is one value."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def bar_chart(title: str, x_label: str, bars: Sequence[Bar], legend: Sequence[st
 
 def ticks(least: float, most: float) -> list[float]:
     """Choose round numbers, evenly spaced, from at or below `least` to at or above `most`."""
-    span = most - least or abs(most) or 1.0
+    size = max(abs(least), abs(most), _SMALLEST)
+    span = most - least if most - least > size * _SMALLEST else size
     rough = span / _TICKS
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= rough * 0.999)

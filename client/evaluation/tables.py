@@ -23,7 +23,8 @@ def headline(result: Result, report: Report) -> str:
     """Say streams, latency and accuracy in one line: none of them means much alone."""
     words = result.latency["word_shown_s"]
     finals = result.latency["final_after_close_s"]
-    parts = [f"{report.settings['streams']} stream(s)"]
+    streams = report.settings["streams"]
+    parts = ["1 stream" if streams == 1 else f"{streams} streams"]
     parts += [f"word shown {words.mean_s:.2f} s after its end (mean)"] if words else []
     parts += [f"last final {finals.p95_s:.2f} s after the half-close (p95)"] if finals else []
     parts.append(f"WER {percent(result.accuracy.wer)}")

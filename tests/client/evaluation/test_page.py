@@ -20,7 +20,7 @@ def test_ticks_hold_the_values_and_are_even(least, span):
     assert 2 <= len(found) <= 9
     assert found[0] <= least + 1e-6 * max(1, abs(least))
     assert found[-1] >= least + span - 1e-6 * max(1, abs(least + span))
-    assert steps == pytest.approx([steps[0]] * len(steps))
+    assert steps == pytest.approx([steps[0]] * len(steps), rel=1e-3)
 
 
 def test_names_from_files_cannot_break_the_page():
