@@ -82,6 +82,19 @@ async def test_accuracy_latency_and_steadiness(server, manifest, tmp_path):
     assert all(link.startswith("data:") for link in tags.links)
 
 
+async def test_a_slower_recognizer_is_as_much_slower_in_the_report(serve, manifest, tmp_path):
+    """Decodes that take 400 ms more show as delays that are longer by that, not by the load."""
+    machine = tmp_path / "out.json"
+    p50s_s = []
+    for model in ("scripted", "scripted?delay_ms=400"):
+        async with serve(model=[model]) as server:
+            code, _, _ = await evaluate(server.address, manifest, "--json", machine)
+        assert code == 0
+        (result,) = json.loads(machine.read_text())["results"]
+        p50s_s.append(result["latency"]["final_after_close_s"]["p50_s"])
+    assert 0.3 < p50s_s[1] - p50s_s[0] < 1.2
+
+
 async def test_what_is_wrong_is_named_and_the_rest_is_measured(server, manifest, tmp_path):
     """A missing file, one that is not audio, an empty text: each is named, the exit code is 4."""
     (tmp_path / "bad.wav").write_text("no audio")
