@@ -10,6 +10,7 @@ from client.evaluation.conditions import ConditionError, conditions_help, parse_
 from client.evaluation.thresholds import THRESHOLDS, WER_RISE
 
 MAX_STREAMS = 1000
+REALTIME = "realtime"
 
 _DESCRIPTION = """\
 Stream recordings whose words are known through a running server, at the pace of speech, and report
@@ -82,9 +83,9 @@ def _add_streaming_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--pace",
-        choices=("realtime", "fast"),
-        default="realtime",
-        help="fast sends as the server takes it, and measures no latency (default: %(default)s)",
+        choices=(REALTIME, "fast"),
+        default=REALTIME,
+        help="fast sends as the server takes it and measures accuracy alone (default: %(default)s)",
     )
     group.add_argument(
         "--condition",

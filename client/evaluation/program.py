@@ -11,7 +11,7 @@ from client.cli import ExitCode, Interrupts, exit_code_of, run
 from client.evaluation import preparation, recordings, report, terminal, thresholds
 from client.evaluation.conditions import ConditionError
 from client.evaluation.manifest import Entry, Problem, read_manifests
-from client.evaluation.options import parse
+from client.evaluation.options import REALTIME, parse
 from client.evaluation.page import make_page
 from client.evaluation.run import Item, Run, System, plan
 from client.pace import WallClock
@@ -54,7 +54,7 @@ async def _evaluate(options: argparse.Namespace) -> int:
                 systems,
                 preparation.Preparation(entries, options.seed),
                 WallClock(),
-                paced=options.pace == "realtime",
+                paced=options.pace == REALTIME,
             )
             items = plan(len(systems), options.conditions, clips)
             interrupted = await _measure(running, items, options.streams)
@@ -115,7 +115,8 @@ async def _systems(options: argparse.Namespace, connections: AsyncExitStack) -> 
         config = StreamingConfig(
             model=chosen.name,
             language_code=options.language,
-            interim_results=True,
+            # Without pace interims mean nothing, and cost the server much.
+            interim_results=options.pace == REALTIME,
             word_offsets=chosen.word_offsets,
         )
         # The server is a part of the name only where it tells two apart: names are long enough.

@@ -50,7 +50,8 @@ class Clip:
 
     comparison: Comparison
     delays: Delays
-    steadiness: Steadiness
+    steadiness: Steadiness | None
+    """None without pace: there were no interims."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Result:
     insertions: tuple[Count, ...]
     deletions: tuple[Count, ...]
     latency: Mapping[str, Distribution | None]
-    steadiness: Steadiness
+    steadiness: Steadiness | None
+    """None without pace: there were no interims."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def score(
             transcript=take.hearing.transcript,
             comparison=compare(normalize(take.item.entry.text), normalize(take.hearing.transcript)),
             delays=delays(take.hearing, take.item.entry.text) if take.paced else Delays(),
-            steadiness=steadiness(take.hearing),
+            steadiness=steadiness(take.hearing) if take.paced else None,
         )
         for take in takes
     ]
@@ -156,6 +158,7 @@ def _result(clips: Sequence[Clip], condition: Condition, seed: int) -> Result:
     comparisons = [clip.comparison for clip in clips]
     noise, snr_db = condition.signal_to_noise or ("", None)
     groups = sorted({clip.group for clip in clips})
+    steady = [clip.steadiness for clip in clips if clip.steadiness is not None]
     return Result(
         system=clips[0].system,
         condition=condition.label,
@@ -171,7 +174,7 @@ def _result(clips: Sequence[Clip], condition: Condition, seed: int) -> Result:
         insertions=top_errors(comparisons, Step.INSERTED),
         deletions=top_errors(comparisons, Step.DELETED),
         latency=distributions([clip.delays for clip in clips]),
-        steadiness=total([clip.steadiness for clip in clips]),
+        steadiness=total(steady) if steady else None,
     )
 
 
@@ -255,6 +258,8 @@ def to_json(report: Report) -> str:
         clip["words"] = found.comparison.words
     for result, summed in zip(fields["results"], report.results, strict=True):
         steady = summed.steadiness
+        if steady is None:
+            continue
         result["steadiness"] |= {
             "unstable_partial_word_ratio": steady.unstable_partial_word_ratio,
             "changed_stable_share": steady.changed_stable_share,

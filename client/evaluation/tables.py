@@ -99,6 +99,8 @@ def steadiness_table(report: Report) -> Table:
     rows = []
     for result in report.results:
         steady = result.steadiness
+        if steady is None:
+            continue
         ratio, share = steady.unstable_partial_word_ratio, steady.changed_stable_share
         rows.append(
             [

@@ -96,16 +96,19 @@ THRESHOLDS = (
         "max-upwr",
         "RATIO",
         "unstable partial word ratio",
-        lambda r: r.steadiness.unstable_partial_word_ratio,
+        lambda r: None if r.steadiness is None else r.steadiness.unstable_partial_word_ratio,
     ),
     Threshold(
-        "max-retractions", "N", "retractions of stable_text", lambda r: r.steadiness.retractions
+        "max-retractions",
+        "N",
+        "retractions of stable_text",
+        lambda r: None if r.steadiness is None else r.steadiness.retractions,
     ),
     Threshold(
         "max-stable-changed",
         "PERCENT",
         "stable words that the final changed",
-        lambda r: _percent(r.steadiness.changed_stable_share),
+        lambda r: None if r.steadiness is None else _percent(r.steadiness.changed_stable_share),
     ),
 )
 
