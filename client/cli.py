@@ -28,7 +28,6 @@ class ExitCode(IntEnum):
     SERVER_AWAY = 3
     NOT_AUDIO = 4
     REJECTED = 5
-    MISSED = 6
     INTERRUPTED = 130
 
 

@@ -9,7 +9,7 @@ import itertools
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -140,7 +140,7 @@ def _parse_step(text: str) -> list[Step]:
     if argument == "opus" and not effects.opus_available():
         raise ConditionError("the installed libsndfile has no Opus; 1.0.29 and later do")
     if kind.argument and argument != "opus":
-        kind = Kind(kind.usage, kind.help, {}, kind.apply, kind.argument)
+        kind = replace(kind, parameters={})
     lists = [
         [(key, value) for value in _numbers(text, key, given.get(key), parameter, kind)]
         for key, parameter in kind.parameters.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 from client.cli import EXIT_CODES_HELP, add_server_options, integer, server_address
 from client.evaluation.accuracy import Normalizer
 from client.evaluation.conditions import ConditionError, conditions_help, parse_conditions
-from client.evaluation.thresholds import THRESHOLDS, WER_RISE
+from client.evaluation.thresholds import MISSED, THRESHOLDS, WER_RISE
 
 MAX_STREAMS = 1000
 REALTIME = "realtime"
@@ -49,7 +49,7 @@ examples:
 _EXIT_CODES = EXIT_CODES_HELP.format(
     source="a clip was not measured: no such file, not audio, no reference (the rest is)",
     interrupted="Ctrl-C: once reports what was measured so far, twice leaves at once",
-).replace("\n  130", "\n  6    all was measured, and a threshold is missed\n  130")
+).replace("\n  130", f"\n  {MISSED}    all was measured, and a threshold is missed\n  130")
 
 
 def make_parser() -> argparse.ArgumentParser:

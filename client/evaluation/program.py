@@ -24,7 +24,7 @@ _GRAVEST_FIRST = (
     ExitCode.FAILED,
     ExitCode.REJECTED,
     ExitCode.NOT_AUDIO,
-    ExitCode.MISSED,
+    thresholds.MISSED,
 )
 """Which exit code wins. A figure of a part of the clips is no ground to praise or blame."""
 
@@ -67,8 +67,8 @@ async def _evaluate(options: argparse.Namespace) -> int:
     problems += running.problems
     found = _report(options, systems, running, problems, baseline)
     terminal.show(found)
-    codes = [problem.exit_code for problem in problems]
-    codes += [ExitCode.MISSED for verdict in found.verdicts if not verdict.met]
+    codes: list[int] = [problem.exit_code for problem in problems]
+    codes += [thresholds.MISSED for verdict in found.verdicts if not verdict.met]
     codes += [ExitCode.INTERRUPTED] if interrupted else []
     codes += _write(options.json, lambda: report.to_json(found))
     codes += _write(options.html, lambda: make_page(found, _player(running)))

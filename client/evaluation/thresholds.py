@@ -15,6 +15,9 @@ from client.evaluation.report import (
 
 BASELINE = "baseline"
 
+MISSED = 6
+"""Exit code where all was measured and a threshold is missed; no other program has it."""
+
 
 class BaselineError(Exception):
     """A file is no report of an evaluation. `str()` of it is a sentence for people."""

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from client.cli import ExitCode
+from client.evaluation.thresholds import MISSED
 from tests.client.fake_server import fake_server
 from tests.client.programs import run, write_tone
 from tests.samples import FOLDER
@@ -130,12 +131,12 @@ async def test_baseline_and_thresholds(server, manifest, tmp_path):
     assert output.count(" met ") == 2
     # A figure that this pace cannot measure is no figure that is fine.
     code, output, _ = await evaluate(server.address, manifest, *same, "--max-retractions", "0")
-    assert code == ExitCode.MISSED
+    assert code == MISSED
     assert output.count("not measured") == 1
     # At one and a half times the pitch, tones are heard as other words.
     worse = (*same, "--condition", "clean", "--condition", "speed:1.5", "--max-wer", "20")
     code, output, _ = await evaluate(server.address, manifest, *worse)
-    assert code == ExitCode.MISSED
+    assert code == MISSED
     # The baseline knows nothing of the new condition, and its error rate is far above 20 %.
     assert output.count("MISSED") >= 2
     assert "not measured" in output
