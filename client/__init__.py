@@ -3,6 +3,7 @@
 - `client.stream`: the library; everything else stands on it
 - `python -m client.file`: recordings, and raw samples on standard input
 - `python -m client.mic`: the microphone
+- `python -m client.evaluate`: how well a recognizer does on recordings with known words
 
 Nothing here knows the server's code, only its contract in `protos`.
 """

