@@ -126,8 +126,6 @@ class CtcStream:
         return before[len(before) - frames * frame_samples :]
 
     def _hear(self, samples: Samples) -> Frames:
-        if len(samples) < LEAST_SAMPLES:
-            samples = np.pad(samples, (LEAST_SAMPLES - len(samples), 0))
         return self._model.log_probabilities(samples[np.newaxis])[0]
 
     def _words(self, tokens: list[Token], samples: Samples) -> tuple[Word, ...]:

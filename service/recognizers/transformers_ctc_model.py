@@ -68,6 +68,10 @@ class CtcModel:
         with torch.inference_mode():
             return self._frames(self._model, windows)
 
+    def text(self, windows: NDArray[np.float32]) -> list[str]:
+        """Return what is said in windows of the same length, shape (windows, samples)."""
+        return [self._text(frames) for frames in self.log_probabilities(windows)]
+
     def close(self) -> None:
         """Free the weights."""
         self._model = None
@@ -83,8 +87,12 @@ class CtcModel:
         return np.asarray(torch.log_softmax(logits.float(), dim=-1).cpu().numpy())
 
     def _greedy_text(self, model: Any, samples: Samples) -> str:  # noqa: ANN401
-        tokens = best_path(self._frames(model, samples[np.newaxis])[0], self.vocabulary.blank)
-        return self.vocabulary.text([token.index for token in tokens])
+        return self._text(self._frames(model, samples[np.newaxis])[0])
+
+    def _text(self, frames: Frames) -> str:
+        return self.vocabulary.text(
+            [token.index for token in best_path(frames, self.vocabulary.blank)]
+        )
 
     def _count_frames(self, seconds: int) -> int:
         noise = np.random.default_rng(0).normal(0, 0.01, (1, seconds * SAMPLE_RATE_HZ))

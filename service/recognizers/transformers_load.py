@@ -30,10 +30,10 @@ def find_folder(name: str, weights: str) -> Path:
         ModelUnavailableError: there is none, or its weights are not of the kind allowed.
     """
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         _check(path, name, weights)
         return path
-    if not name or name.count("/") != 1 or name[0] in "./~":
+    if name.count("/") != 1 or name[0] in "./~":
         raise ModelUnavailableError(
             f"transformers:{name} is neither a folder nor the id of a model on huggingface.co; "
             "write transformers:PATH or transformers:OWNER/NAME"

@@ -33,9 +33,9 @@ class TransformersOptions:
     weights: str = "safetensors"
     """safetensors; or any, which also loads pickled weights, that may run code."""
     left_s: float = 4.0
-    """CTC: speech heard again before what an interim adds."""
+    """CTC: speech heard again before what an interim adds, 1 to MOST_CONTEXT_S."""
     right_s: float = 0.5
-    """CTC: speech heard after a frame before interims settle it."""
+    """CTC: speech heard after a frame before interims settle it, 0 to MOST_CONTEXT_S."""
     context_s: float = 0.0
     """CTC: speech before a segment that its final hears, 0 to MOST_CONTEXT_S."""
 
@@ -76,7 +76,7 @@ def parse_options(options: Mapping[str, str]) -> TransformersOptions:
         threads=int(threads) if is_number else 0,
         language=options.get("language", default.language),
         weights=choice("weights", WEIGHTS),
-        left_s=seconds("left_s", 0.0),
+        left_s=seconds("left_s", 1.0),
         right_s=seconds("right_s", 0.0),
         context_s=seconds("context_s", 0.0),
     )

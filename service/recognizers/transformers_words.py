@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from service.core.hypothesis import Word
 
@@ -28,11 +29,13 @@ def beginning_with(stable: Sequence[str], words: Sequence[Word]) -> tuple[Word, 
 
 
 def _best_split(stable: Sequence[str], texts: Sequence[str]) -> int:
-    """Return how many of the texts have the least edit distance from the stable words."""
-    costs = list(range(len(texts) + 1))
-    for row, text in enumerate(stable, start=1):
+    """Return how many of the texts are, letter for letter, nearest to the stable words."""
+    letters = "".join(texts).casefold()
+    costs = list(range(len(letters) + 1))
+    for row, letter in enumerate("".join(stable).casefold(), start=1):
         previous, costs = costs, [row]
-        for column, other in enumerate(texts, start=1):
-            change = previous[column - 1] + (text.casefold() != other.casefold())
+        for column, other in enumerate(letters, start=1):
+            change = previous[column - 1] + (letter != other)
             costs.append(min(change, previous[column] + 1, costs[-1] + 1))
-    return min(range(len(costs)), key=lambda end: (costs[end], abs(end - len(stable))))
+    ends = [0, *accumulate(len(text.casefold()) for text in texts)]
+    return min(range(len(ends)), key=lambda end: (costs[ends[end]], abs(end - len(stable))))

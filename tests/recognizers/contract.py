@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
 
 from service.core.hypothesis import Samples
-from service.recognizers import scripted, whisper
+from service.recognizers import registry, scripted, whisper
 from service.recognizers.base import Recognizer
+from service.recognizers.registry import parse_spec
+from tests.recognizers.tiny_ctc import write_checkpoint
 from tests.samples import read_sample
 from tests.tones import tones
 
@@ -34,7 +41,18 @@ def _tones() -> tuple[Samples, ...]:
     )
 
 
+def _tiny_ctc() -> Recognizer:
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    return registry.load(parse_spec(f"transformers:{_tiny_checkpoint()}?precision=fp32"), 1, 2)
+
+
+@cache
+def _tiny_checkpoint() -> Path:
+    return write_checkpoint(Path(tempfile.mkdtemp(prefix="tiny-ctc-")))
+
+
 CASES = (
     Case("whisper", lambda: whisper.load("", {}, threads=1, workers=2), _recordings),
+    Case("transformers_ctc", _tiny_ctc, _recordings),
     Case("scripted", lambda: scripted.load("", {}), _tones),
 )

