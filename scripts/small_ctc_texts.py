@@ -98,9 +98,9 @@ KINDS: Final[tuple[Callable[[random.Random], str], ...]] = (
 
 
 def sentences(count: int, seed: int) -> list[str]:
-    """Return different sentences, of each kind as many."""
+    """Return different sentences."""
     chance = random.Random(seed)  # noqa: S311  (not for security)
     found: dict[str, None] = {}
     while len(found) < count:
-        found.setdefault(KINDS[len(found) % len(KINDS)](chance))
+        found.setdefault(chance.choice(KINDS)(chance))
     return list(found)

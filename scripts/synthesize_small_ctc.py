@@ -20,7 +20,7 @@ from scripts.small_ctc_texts import sentences
 from scripts.synthesize_samples import Speaker
 
 RATE_HZ = 16_000
-HELD_OUT = 120
+HELD_OUT = 100
 EDGE_S = 0.1
 SPEEDS = (0.95, 1.05, 1.15)
 

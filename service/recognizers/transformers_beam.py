@@ -59,7 +59,9 @@ def readings(frames: Frames, blank: int, count: int) -> list[tuple[tuple[int, ..
     return [(prefix, _either(*ends)) for prefix, ends in best]
 
 
-def _candidates(frame: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[tuple[int, float]]:
+def _candidates(
+    frame: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> list[tuple[int, float]]:
     probable = np.flatnonzero(frame >= max(LEAST_LOG_PROBABILITY, frame.max() - 7.0))
     if not len(probable):
         probable = np.array([frame.argmax()])

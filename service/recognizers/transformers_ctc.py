@@ -31,9 +31,7 @@ LEAST_SAMPLES: Final = 1_600
 MOST_ALTERNATIVES: Final = 5
 
 
-def load(
-    folder: Path, options: TransformersOptions, threads: int, language: str
-) -> CtcRecognizer:
+def load(folder: Path, options: TransformersOptions, threads: int, language: str) -> CtcRecognizer:
     """Load a folder; ``language`` is that of the model, empty if it is not known.
 
     Raises:

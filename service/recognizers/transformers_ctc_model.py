@@ -77,9 +77,7 @@ class CtcModel:
         self._model = None
 
     def _frames(self, model: Any, windows: NDArray[np.float32]) -> Frames:  # noqa: ANN401
-        features = self._extractor(
-            list(windows), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt"
-        )
+        features = self._extractor(list(windows), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
         inputs = {name: value.to(self._device) for name, value in features.items()}
         main = self._extractor.model_input_names[0]
         inputs[main] = inputs[main].to(model.dtype)

@@ -112,7 +112,10 @@ def load_part(auto_class: Any, folder: Path, what: str) -> Any:  # noqa: ANN401
 def _cached(name: str, allowed: list[str]) -> Path | None:
     try:
         found = huggingface_hub.snapshot_download(
-            name, allow_patterns=allowed, ignore_patterns=list(UNNEEDED_FILES), local_files_only=True
+            name,
+            allow_patterns=allowed,
+            ignore_patterns=list(UNNEEDED_FILES),
+            local_files_only=True,
         )
     except (hub_errors.HFValidationError, OSError):
         return None

@@ -49,7 +49,9 @@ def prepare(
             return model.to(TYPES[precision]), precision
         return _fastest(model, device, transcribe)
     except torch.OutOfMemoryError as error:
-        raise ModelUnavailableError(f"the model does not fit into the memory of {device}") from error
+        raise ModelUnavailableError(
+            f"the model does not fit into the memory of {device}"
+        ) from error
 
 
 def _fastest(

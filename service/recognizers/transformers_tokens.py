@@ -58,9 +58,7 @@ class Vocabulary:
             start_s = min(word[0].first_frame * frame_s, end_s)
             stop_s = min(word[-1].end_frame * frame_s, end_s)
             spelled = self.spell([token.index for token in word])
-            words += [
-                Word(text, start_s, stop_s, confidence(word)) for text in spelled.split()
-            ]
+            words += [Word(text, start_s, stop_s, confidence(word)) for text in spelled.split()]
         return tuple(words)
 
     def _split(self, indices: Sequence[int]) -> list[list[int]]:

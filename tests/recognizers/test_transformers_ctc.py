@@ -23,9 +23,7 @@ NAMES = ("kitchen", "bakery", "weather", "garden")
 @pytest.fixture(scope="module", params=["group", "layer"])
 def folder(request, tmp_path_factory) -> Path:
     """Checkpoints whose extractor normalizes over time, as base does, and over channels."""
-    return write_checkpoint(
-        tmp_path_factory.mktemp("ctc"), feat_extract_norm=request.param
-    )
+    return write_checkpoint(tmp_path_factory.mktemp("ctc"), feat_extract_norm=request.param)
 
 
 @pytest.fixture(scope="module")
