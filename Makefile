@@ -31,7 +31,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "make: $(PYTHON) cannot make environments; on Debian and Ubuntu install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-	  --constraint constraints.txt --editable '.[mic,dev]'
+	  --constraint constraints.txt --editable '.[mic,transformers,dev]'
 	@touch $@
 
 demo: setup ## Start the server and stream a recording to it, with live results

@@ -85,63 +85,54 @@ def mapped(tensors: Tensors) -> Tensors:
         ValueError: a tensor stands for nothing that is known.
     """
     found: Tensors = {}
-    used: set[str] = set()
-
-    def put(target: str, source: str) -> None:
-        for kind in ("weight", "bias"):
-            if f"{source}/{kind}" in tensors:
-                found[f"{target}.{kind}"] = tensors[f"{source}/{kind}"]
-                used.add(f"{source}/{kind}")
-
-    def norm(target: str, source: str) -> None:
-        for kind, name in (("weight", "gamma"), ("bias", "beta")):
-            found[f"{target}.{kind}"] = tensors[f"{source}/{name}"]
-            used.add(f"{source}/{name}")
-
-    def split(source: str, *targets: str) -> None:
-        """Part a fused matrix by rows; a key's bias is zero, and transformers has none."""
-        for kind in ("weight", "bias"):
-            parts = np.split(tensors[f"{source}/{kind}"], len(targets))
-            used.add(f"{source}/{kind}")
-            for target, part in zip(targets, parts, strict=True):
-                if kind == "weight" or not target.endswith("k_proj"):
-                    found[f"{target}.{kind}"] = part
-
-    def attention(target: str, source: str, *, is_cross: bool) -> None:
-        names = [f"{target}.{letter}_proj" for letter in "qkv"]
-        if is_cross:
-            put(names[0], f"{source}/linear_0")
-            split(f"{source}/linear_1", *names[1:])
-            put(f"{target}.out_proj", f"{source}/linear_2")
-        else:
-            split(f"{source}/linear_0", *names)
-            put(f"{target}.out_proj", f"{source}/linear_1")
-
-    for side in ("encoder", "decoder"):
-        found[f"model.{side}.embed_positions.weight"] = tensors[f"{side}/position_encodings/encodings"]
-        used.add(f"{side}/position_encodings/encodings")
-        norm(f"model.{side}.layer_norm", f"{side}/layer_norm")
-        for layer in range(LAYERS):
-            target, source = f"model.{side}.layers.{layer}", f"{side}/layer_{layer}"
-            for hf, ours, is_cross in _attentions(side):
-                attention(f"{target}.{hf}", f"{source}/{ours}", is_cross=is_cross)
-                norm(f"{target}.{hf}_layer_norm", f"{source}/{ours}/layer_norm")
-            put(f"{target}.fc1", f"{source}/ffn/linear_0")
-            put(f"{target}.fc2", f"{source}/ffn/linear_1")
-            norm(f"{target}.final_layer_norm", f"{source}/ffn/layer_norm")
-    for number in (1, 2):
-        put(f"model.encoder.conv{number}", f"encoder/conv{number}")
-    put("model.decoder.embed_tokens", "decoder/embeddings")
-    left = sorted(name for name in set(tensors) - used if not _is_setting(name, tensors))
+    places = dict(_places())
+    for source, targets in places.items():
+        for target, part in zip(targets, np.split(tensors[source], len(targets)), strict=True):
+            # A key's bias is zero, and transformers has none.
+            if not target.endswith("k_proj.bias"):
+                found[target] = part
+    left = sorted(name for name in set(tensors) - set(places) if not _is_setting(name, tensors))
     if left:
         raise ValueError(f"tensors that stand for nothing known: {', '.join(left)}")
     return found
 
 
-def _attentions(side: str) -> Iterator[tuple[str, str, bool]]:
-    yield "self_attn", "self_attention", False
+def _places() -> Iterator[tuple[str, list[str]]]:
+    """Yield each tensor's name with the names of what its rows stand for."""
+    yield "decoder/embeddings/weight", ["model.decoder.embed_tokens.weight"]
+    for number in (1, 2):
+        yield from _linear(f"encoder/conv{number}", f"model.encoder.conv{number}")
+    for side in ("encoder", "decoder"):
+        yield f"{side}/position_encodings/encodings", [f"model.{side}.embed_positions.weight"]
+        yield from _norm(f"{side}/layer_norm", f"model.{side}.layer_norm")
+        for layer in range(LAYERS):
+            yield from _layer(f"{side}/layer_{layer}", f"model.{side}.layers.{layer}", side)
+
+
+def _layer(source: str, target: str, side: str) -> Iterator[tuple[str, list[str]]]:
+    ours, theirs = f"{source}/self_attention", f"{target}.self_attn"
+    yield from _linear(f"{ours}/linear_0", *(f"{theirs}.{letter}_proj" for letter in "qkv"))
+    yield from _linear(f"{ours}/linear_1", f"{theirs}.out_proj")
+    yield from _norm(f"{ours}/layer_norm", f"{theirs}_layer_norm")
     if side == "decoder":
-        yield "encoder_attn", "attention", True
+        ours, theirs = f"{source}/attention", f"{target}.encoder_attn"
+        yield from _linear(f"{ours}/linear_0", f"{theirs}.q_proj")
+        yield from _linear(f"{ours}/linear_1", *(f"{theirs}.{letter}_proj" for letter in "kv"))
+        yield from _linear(f"{ours}/linear_2", f"{theirs}.out_proj")
+        yield from _norm(f"{ours}/layer_norm", f"{theirs}_layer_norm")
+    yield from _linear(f"{source}/ffn/linear_0", f"{target}.fc1")
+    yield from _linear(f"{source}/ffn/linear_1", f"{target}.fc2")
+    yield from _norm(f"{source}/ffn/layer_norm", f"{target}.final_layer_norm")
+
+
+def _linear(source: str, *targets: str) -> Iterator[tuple[str, list[str]]]:
+    for kind in ("weight", "bias"):
+        yield f"{source}/{kind}", [f"{target}.{kind}" for target in targets]
+
+
+def _norm(source: str, target: str) -> Iterator[tuple[str, list[str]]]:
+    yield f"{source}/gamma", [f"{target}.weight"]
+    yield f"{source}/beta", [f"{target}.bias"]
 
 
 def _is_setting(name: str, tensors: Tensors) -> bool:
@@ -156,7 +147,9 @@ def write_checkpoint(source: Path, folder: Path) -> None:
         ValueError: a tensor has no place, or a place no tensor.
     """
     tensors = read_tensors(source / "model.bin")
-    if not np.array_equal(tensors["decoder/projection/weight"], tensors["decoder/embeddings/weight"]):
+    if not np.array_equal(
+        tensors["decoder/projection/weight"], tensors["decoder/embeddings/weight"]
+    ):
         raise ValueError("the output projection is not the embedding")
     settings = json.loads((source / "config.json").read_text())
     vocabulary_size = len(tensors["decoder/embeddings/weight"])
@@ -197,7 +190,11 @@ def write_checkpoint(source: Path, folder: Path) -> None:
     model.save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
     (folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
-    names = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
+    names = {
+        "bos_token": "<|endoftext|>",
+        "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+    }
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "WhisperTokenizer", "model_max_length": 448, **names})
     )

@@ -109,7 +109,8 @@ def _band_filters(kernel: int) -> NDArray[np.float32]:
     Each band has a cosine and a sine and the negative of both, so that what is left of them
     after the nonlinearity adds up to the band's strength, wherever its phase is.
     """
-    mels = np.linspace(*(2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ)), BANDS)
+    lowest, highest = (2595 * math.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    mels = np.linspace(lowest, highest, BANDS)
     hertz = 700 * (10 ** (mels / 2595) - 1)
     angles = 2 * np.pi * hertz[:, None] * np.arange(kernel) / RATE_HZ
     window = np.hanning(kernel)
@@ -194,7 +195,12 @@ def train(
             if spent >= 1:
                 print(f"{step} steps in {minutes:g} minutes", flush=True)
                 return
-            rate = LEARNING_RATE * min(1.0, step / WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent))
+            rate = (
+                LEARNING_RATE
+                * min(1.0, step / WARMUP_STEPS)
+                * 0.5
+                * (1 + math.cos(math.pi * spent))
+            )
             for group in optimizer.param_groups:
                 group["lr"] = rate
             audio, begins = together(batch, chance)

@@ -124,7 +124,8 @@ class CtcStream:
         return before[len(before) - frames * frame_samples :]
 
     def _hear(self, samples: Samples) -> Frames:
-        return self._model.log_probabilities(samples[np.newaxis])[0]
+        frames: Frames = self._model.log_probabilities(samples[np.newaxis])[0]
+        return frames
 
     def _words(self, tokens: list[Token], samples: Samples) -> tuple[Word, ...]:
         frame_s = self._model.frame_samples / SAMPLE_RATE_HZ

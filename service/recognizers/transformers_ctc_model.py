@@ -94,7 +94,7 @@ class CtcModel:
 
     def _count_frames(self, seconds: int) -> int:
         noise = np.random.default_rng(0).normal(0, 0.01, (1, seconds * SAMPLE_RATE_HZ))
-        return self.log_probabilities(noise.astype(np.float32)).shape[1]
+        return int(self.log_probabilities(noise.astype(np.float32)).shape[1])
 
 
 def read_vocabulary(tokenizer: Any, blank: int) -> Vocabulary:  # noqa: ANN401

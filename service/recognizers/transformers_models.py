@@ -33,7 +33,7 @@ def load(spec_argument: str, options: Mapping[str, str], threads: int, _workers:
         language = chosen.language or ("en" if spec_argument == WAV2VEC2 else "")
         return transformers_ctc.load(folder, chosen, threads, language)
     if type(config) in MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING:
-        return transformers_seq2seq.load(folder, chosen, threads)
+        return transformers_seq2seq.load(folder, config.model_type, chosen, threads)
     raise ModelUnavailableError(
         f"transformers:{spec_argument} is a model of the kind {config.model_type}, which does not "
         "recognize speech by CTC nor from sequence to sequence"
