@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import torch
 from transformers import AutoFeatureExtractor, AutoModelForSpeechSeq2Seq, AutoTokenizer
-from transformers.modeling_outputs import BaseModelOutput
 
 from service.core.hypothesis import SAMPLE_RATE_HZ, Samples
 from service.recognizers.base import ModelUnavailableError
@@ -104,7 +103,7 @@ class Seq2SeqModel:
         return bool(self._alignment_heads)
 
     def encode(self, samples: Samples) -> Any:  # noqa: ANN401
-        """Return the encoder's states, shape (1, frames, model width)."""
+        """Return the encoder's output, an object of transformers that ``decode`` takes."""
         with torch.inference_mode():
             return self._encode(self._model, samples)
 
@@ -146,7 +145,7 @@ class Seq2SeqModel:
         written = [*start, *prefix, *tokens, self._end]
         with torch.inference_mode():
             output = self._model(
-                encoder_outputs=BaseModelOutput(encoded),
+                encoder_outputs=encoded,
                 decoder_input_ids=torch.tensor([written], device=self._device),
                 output_attentions=True,
                 use_cache=False,
@@ -181,7 +180,7 @@ class Seq2SeqModel:
     def _encode(self, model: Any, samples: Samples) -> Any:  # noqa: ANN401
         features = self._extractor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
         main = features[self._extractor.model_input_names[0]]
-        return model.get_encoder()(main.to(self._device, model.dtype)).last_hidden_state
+        return model.get_encoder()(main.to(self._device, model.dtype))
 
     def _write(
         self,
@@ -198,7 +197,7 @@ class Seq2SeqModel:
         unread, cache = written, None
         while len(tokens) < most_tokens:
             output = model(
-                encoder_outputs=BaseModelOutput(encoded),
+                encoder_outputs=encoded,
                 decoder_input_ids=torch.tensor([unread], device=self._device),
                 past_key_values=cache,
                 use_cache=True,

@@ -14,6 +14,7 @@ from service.core.hypothesis import Samples
 from service.recognizers import registry, scripted, whisper
 from service.recognizers.base import Recognizer
 from service.recognizers.registry import parse_spec
+from tests.recognizers.mapped_whisper import checkpoint
 from tests.recognizers.tiny_ctc import write_checkpoint
 from tests.samples import read_sample
 from tests.tones import tones
@@ -46,6 +47,11 @@ def _tiny_ctc() -> Recognizer:
     return registry.load(parse_spec(f"transformers:{_tiny_checkpoint()}?precision=fp32"), 1, 2)
 
 
+def _mapped_whisper() -> Recognizer:
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    return registry.load(parse_spec(f"transformers:{checkpoint()}?precision=fp32"), 1, 2)
+
+
 @cache
 def _tiny_checkpoint() -> Path:
     return write_checkpoint(Path(tempfile.mkdtemp(prefix="tiny-ctc-")))
@@ -54,5 +60,6 @@ def _tiny_checkpoint() -> Path:
 CASES = (
     Case("whisper", lambda: whisper.load("", {}, threads=1, workers=2), _recordings),
     Case("transformers_ctc", _tiny_ctc, _recordings),
+    Case("transformers_seq2seq", _mapped_whisper, _recordings),
     Case("scripted", lambda: scripted.load("", {}), _tones),
 )
