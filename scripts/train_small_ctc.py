@@ -42,6 +42,8 @@ FLAT_STEPS = 200
 WARMUP_STEPS = 100
 BATCH_S = 50.0
 LEARNING_RATE = 1.5e-3
+SPEEDS = (0.93, 1.07)
+"""Each sentence is heard a little faster or slower every time, so that few suffice."""
 EDGE_S = 0.1
 """Silence at each end of a sentence, as it was synthesized."""
 SEED = 1
@@ -135,11 +137,21 @@ def batches(sentences: list[Sentence], chance: np.random.Generator) -> Iterator[
         yield groups[index]
 
 
-def together(batch: list[Sentence], chance: np.random.Generator) -> tuple[Any, list[int]]:
-    """Return a batch's audio, made as long as its longest by faint noise, and each begin.
+def _at_another_speed(item: Sentence, speed: float) -> Sentence:
+    """Return the sentence played faster or slower, its pitch with it."""
+    places = np.arange(0, len(item.samples) - 1, speed)
+    samples = np.interp(places, np.arange(len(item.samples)), item.samples)
+    return Sentence(item.text, samples.astype(np.float32))
+
+
+def together(
+    batch: list[Sentence], chance: np.random.Generator
+) -> tuple[Any, list[Sentence], list[int]]:
+    """Return a batch's audio, made as long as its longest by faint noise; each and its begin.
 
     Noise in place of zeros, for the model is to hear what a microphone hears in silence.
     """
+    batch = [_at_another_speed(item, float(chance.uniform(*SPEEDS))) for item in batch]
     longest = max(len(item.samples) for item in batch) + int(chance.integers(RATE_HZ // 4))
     audio = chance.standard_normal((len(batch), longest), dtype=np.float32)
     audio *= 10 ** (-chance.uniform(45, 75, (len(batch), 1)) / 20)
@@ -149,7 +161,7 @@ def together(batch: list[Sentence], chance: np.random.Generator) -> tuple[Any, l
         row[begins[-1] : begins[-1] + len(item.samples)] += item.samples
     audio -= audio.mean(axis=1, keepdims=True)
     audio /= audio.std(axis=1, keepdims=True) + 1e-7
-    return torch.from_numpy(audio), begins
+    return torch.from_numpy(audio), batch, begins
 
 
 def flat_loss(logits: Any, batch: list[Sentence], begins: list[int]) -> Any:
@@ -179,13 +191,12 @@ def word_error_rate(model: Any, sentences: list[Sentence]) -> float:
 
 
 def train(
-    model: Any, sentences: list[Sentence], held_out: list[Sentence], minutes: float, *, flat: bool
+    model: Any, sentences: list[Sentence], held_out: list[Sentence], minutes: float, *, is_new: bool
 ) -> None:
     """Teach the model for so long; the learning rate ends at zero."""
     chance = np.random.default_rng(SEED)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=0.01)
+    fastest = LEARNING_RATE if is_new else LEARNING_RATE / 2
     begin_s = time.monotonic()
     step, told_s = 0, begin_s
     model.train()
@@ -195,17 +206,13 @@ def train(
             if spent >= 1:
                 print(f"{step} steps in {minutes:g} minutes", flush=True)
                 return
-            rate = (
-                LEARNING_RATE
-                * min(1.0, step / WARMUP_STEPS)
-                * 0.5
-                * (1 + math.cos(math.pi * spent))
-            )
+            warmth = min(1.0, step / WARMUP_STEPS)
+            rate = fastest * warmth * 0.5 * (1 + math.cos(math.pi * spent))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            audio, begins = together(batch, chance)
-            if flat and step < FLAT_STEPS:
-                loss = flat_loss(model(audio).logits, batch, begins)
+            audio, spoken, begins = together(batch, chance)
+            if is_new and step < FLAT_STEPS:
+                loss = flat_loss(model(audio).logits, spoken, begins)
             else:
                 longest = max(len(item.labels) for item in batch)
                 labels = torch.full((len(batch), longest), -100)
@@ -250,7 +257,7 @@ def main() -> None:
     print(f"{sum(weight.numel() for weight in model.parameters()) / 1e6:.2f} million weights")
     held_out = read(arguments.speech / "held_out.npz")
     sentences = read(arguments.speech / "train.npz")
-    train(model, sentences, held_out, arguments.minutes, flat=not arguments.resume)
+    train(model, sentences, held_out, arguments.minutes, is_new=not arguments.resume)
     save(model, arguments.out)
     model = Wav2Vec2ForCTC.from_pretrained(arguments.out, dtype=torch.float32)
     print(f"held out: WER {100 * word_error_rate(model, held_out):.1f} %")
