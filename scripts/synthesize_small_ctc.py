@@ -5,22 +5,26 @@
     /tmp/synthesis/bin/python -m scripts.synthesize_small_ctc FOLDER [--count N]
 
 Writes FOLDER/train.npz and FOLDER/held_out.npz: texts, and 16-bit samples at 16 kHz one
-behind the other with their ends. The voice is Piper's en_US-joe-medium, as in samples/.
+behind the other with their ends; and the first held-out sentences as recordings with a
+manifest, FOLDER/held_out, of which the tests have a copy. The voice is Piper's en_US-joe-medium, as in samples/.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import soxr
 
 from scripts.small_ctc_texts import sentences
-from scripts.synthesize_samples import Speaker
+from scripts.synthesize_samples import VOICE, Speaker
 
 RATE_HZ = 16_000
 HELD_OUT = 100
+CLIPS = 24
 EDGE_S = 0.1
 SPEEDS = (0.95, 1.05, 1.15)
 
@@ -41,6 +45,20 @@ def write(path: Path, speaker: Speaker, texts: list[str], seed: int) -> float:
     return float(ends[-1]) / RATE_HZ
 
 
+def write_clips(path: Path, folder: Path) -> None:
+    """Write the first sentences of a set as recordings, and their manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = np.load(path)
+    pieces = np.split(data["samples"], data["ends"][:-1])
+    with (folder / "manifest.jsonl").open("w", encoding="utf-8") as manifest:
+        for number, (text, samples) in enumerate(zip(data["texts"], pieces, strict=True)):
+            if number == CLIPS:
+                break
+            name = f"{number:02}.flac"
+            soundfile.write(folder / name, samples, RATE_HZ)
+            manifest.write(json.dumps({"audio": name, "text": str(text), "voice": VOICE}) + "\n")
+
+
 def main() -> None:
     """Speak both sets."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -54,6 +72,7 @@ def main() -> None:
     for seed, (name, part) in enumerate(sets.items()):
         seconds = write(arguments.folder / f"{name}.npz", speaker, part, seed)
         print(f"{name}: {len(part)} sentences, {seconds / 60:.1f} minutes")
+    write_clips(arguments.folder / "held_out.npz", arguments.folder / "held_out")
 
 
 if __name__ == "__main__":
