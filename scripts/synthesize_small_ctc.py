@@ -6,7 +6,8 @@
 
 Writes FOLDER/train.npz and FOLDER/held_out.npz: texts, and 16-bit samples at 16 kHz one
 behind the other with their ends; and the first held-out sentences as recordings with a
-manifest, FOLDER/held_out, of which the tests have a copy. The voice is Piper's en_US-joe-medium, as in samples/.
+manifest, FOLDER/held_out, of which the tests have a copy. The voice is
+Piper's en_US-joe-medium, as in samples/.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ held-out sentences as it goes on. With --resume it goes on from OUT.
 
 To learn within minutes on a CPU, the first convolution begins as a bank of band filters
 instead of by chance, and the first steps teach letters spread evenly over each sentence
-(a flat start), before CTC finds out where they really are.
+(a flat start), before CTC finds out where they really are. On half a busy core, 13 minutes with
+700 sentences reached 14.5 % on those held out, and 3.5 more with 1 400, by --resume, 7.0 %:
+these are the weights in tests/recognizers/small_ctc.
 """
 
 from __future__ import annotations

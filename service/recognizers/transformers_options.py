@@ -34,8 +34,9 @@ class TransformersOptions:
     """safetensors; or any, which also loads pickled weights, that may run code."""
     left_s: float = 4.0
     """CTC: speech heard again before what an interim adds, 1 to MOST_CONTEXT_S."""
-    right_s: float = 0.5
-    """CTC: speech heard after a frame before interims settle it, 0 to MOST_CONTEXT_S."""
+    right_s: float = 1.0
+    """CTC: speech heard after a frame before interims settle it, 0 to MOST_CONTEXT_S; the
+    chart in docs/transformers.md is why."""
     context_s: float = 0.0
     """CTC: speech before a segment that its final hears, 0 to MOST_CONTEXT_S."""
 

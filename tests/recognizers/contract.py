@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from service.core.hypothesis import Samples
 from service.recognizers import registry, scripted, whisper
@@ -34,6 +35,12 @@ def _recordings() -> tuple[Samples, ...]:
     return tuple(read_sample(f"{name}.flac") for name in ("kitchen", "bakery", "weather"))
 
 
+def _held_out() -> tuple[Samples, ...]:
+    folder = Path(__file__).parent / "small_ctc" / "held_out"
+    names = ("00.flac", "01.flac", "02.flac")
+    return tuple(soundfile.read(folder / name, dtype="float32")[0] for name in names)
+
+
 def _tones() -> tuple[Samples, ...]:
     return (
         tones("alfa bravo charlie delta"),
@@ -52,6 +59,12 @@ def _mapped_whisper() -> Recognizer:
     return registry.load(parse_spec(f"transformers:{checkpoint()}?precision=fp32"), 1, 2)
 
 
+def _small_ctc() -> Recognizer:
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    folder = Path(__file__).parent / "small_ctc"
+    return registry.load(parse_spec(f"transformers:{folder}?precision=fp32&context_s=2"), 1, 2)
+
+
 @cache
 def _tiny_checkpoint() -> Path:
     return write_checkpoint(Path(tempfile.mkdtemp(prefix="tiny-ctc-")))
@@ -59,6 +72,7 @@ def _tiny_checkpoint() -> Path:
 
 CASES = (
     Case("whisper", lambda: whisper.load("", {}, threads=1, workers=2), _recordings),
+    Case("small_ctc", _small_ctc, _held_out),
     Case("transformers_ctc", _tiny_ctc, _recordings),
     Case("transformers_seq2seq", _mapped_whisper, _recordings),
     Case("scripted", lambda: scripted.load("", {}), _tones),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_context_leaves_the_words_of_the_segment(clips):
     """With left context a final holds the segment's words, and none of those before it."""
     recognizer = load(parse_spec(f"transformers:{FOLDER}?precision=fp32&context_s=3"), 1, 1)
     texts, heard = [], []
-    for (_, before), (text, samples) in zip(clips, clips[1:], strict=False):
+    for (_, before), (text, samples) in itertools.pairwise(clips):
         texts.append(text)
         heard.append(_final(recognizer, samples, (ContextSegment(before, ""),)).text)
     assert jiwer.wer(texts, heard) < 0.25
