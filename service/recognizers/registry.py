@@ -57,6 +57,24 @@ def _whisper(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
     return whisper.load(spec.argument, spec.options, threads, workers)
 
 
+def _transformers(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+    try:
+        from service.recognizers import transformers_models
+    except ImportError as error:
+        raise ModelUnavailableError(
+            f"model {spec.name!r} needs torch and transformers ({error}); "
+            "run: pip install 'streaming-speech[transformers]'"
+        ) from error
+    argument = spec.argument
+    if spec.kind == "wav2vec2":
+        if argument:
+            raise ModelUnavailableError(
+                f"wav2vec2 takes no argument; write transformers:{argument} for another model"
+            )
+        argument = transformers_models.WAV2VEC2
+    return transformers_models.load(argument, spec.options, threads, workers)
+
+
 def _scripted(spec: ModelSpec, _threads: int, _workers: int) -> Recognizer:
     from service.recognizers import scripted
 
@@ -65,5 +83,7 @@ def _scripted(spec: ModelSpec, _threads: int, _workers: int) -> Recognizer:
 
 KINDS: Mapping[str, Callable[[ModelSpec, int, int], Recognizer]] = {
     "whisper": _whisper,
+    "wav2vec2": _transformers,
+    "transformers": _transformers,
     "scripted": _scripted,
 }

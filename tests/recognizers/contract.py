@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+import soundfile
 
 from service.core.hypothesis import Samples
-from service.recognizers import scripted, whisper
+from service.recognizers import registry, scripted, whisper
 from service.recognizers.base import Recognizer
+from service.recognizers.registry import parse_spec
+from tests.recognizers.mapped_whisper import checkpoint
+from tests.recognizers.tiny_ctc import write_checkpoint
 from tests.samples import read_sample
 from tests.tones import tones
 
@@ -26,6 +35,12 @@ def _recordings() -> tuple[Samples, ...]:
     return tuple(read_sample(f"{name}.flac") for name in ("kitchen", "bakery", "weather"))
 
 
+def _held_out() -> tuple[Samples, ...]:
+    folder = Path(__file__).parent / "small_ctc" / "held_out"
+    names = ("00.flac", "01.flac", "02.flac")
+    return tuple(soundfile.read(folder / name, dtype="float32")[0] for name in names)
+
+
 def _tones() -> tuple[Samples, ...]:
     return (
         tones("alfa bravo charlie delta"),
@@ -34,7 +49,31 @@ def _tones() -> tuple[Samples, ...]:
     )
 
 
+def _tiny_ctc() -> Recognizer:
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    return registry.load(parse_spec(f"transformers:{_tiny_checkpoint()}?precision=fp32"), 1, 2)
+
+
+def _mapped_whisper() -> Recognizer:
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    return registry.load(parse_spec(f"transformers:{checkpoint()}?precision=fp32"), 1, 2)
+
+
+def _small_ctc() -> Recognizer:
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    folder = Path(__file__).parent / "small_ctc"
+    return registry.load(parse_spec(f"transformers:{folder}?precision=fp32&context_s=2"), 1, 2)
+
+
+@cache
+def _tiny_checkpoint() -> Path:
+    return write_checkpoint(Path(tempfile.mkdtemp(prefix="tiny-ctc-")))
+
+
 CASES = (
     Case("whisper", lambda: whisper.load("", {}, threads=1, workers=2), _recordings),
+    Case("small_ctc", _small_ctc, _held_out),
+    Case("transformers_ctc", _tiny_ctc, _recordings),
+    Case("transformers_seq2seq", _mapped_whisper, _recordings),
     Case("scripted", lambda: scripted.load("", {}), _tones),
 )

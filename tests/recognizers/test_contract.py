@@ -20,6 +20,9 @@ from service.core.hypothesis import (
 from service.recognizers.base import Recognizer
 from tests.recognizers.contract import CASES, Case
 
+pytestmark = pytest.mark.timeout(240)
+"""Whisper hears 30 s each time; under transformers that takes a second of CPU time."""
+
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:

@@ -1,0 +1,149 @@
+"""wav2vec2 and every other CTC model of Hugging Face transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from service.core.capabilities import Capabilities
+from service.core.hypothesis import (
+    SAMPLE_RATE_HZ,
+    Alternative,
+    DecodeOptions,
+    Hypothesis,
+    Samples,
+    Window,
+    Word,
+)
+from service.recognizers.transformers_beam import readings
+from service.recognizers.transformers_ctc_model import CtcModel
+from service.recognizers.transformers_options import TransformersOptions
+from service.recognizers.transformers_stitch import Frames, Stitcher
+from service.recognizers.transformers_tokens import Token, best_path, confidence
+from service.recognizers.transformers_words import beginning_with, without_details
+
+LONGEST_WINDOW_S: Final = 30.0
+"""The time and memory of attention grow with its square."""
+LEAST_SAMPLES: Final = 1_600
+"""In less than 0.1 s no word can be heard."""
+MOST_ALTERNATIVES: Final = 5
+
+
+def load(folder: Path, options: TransformersOptions, threads: int, language: str) -> CtcRecognizer:
+    """Load a folder; ``language`` is that of the model, empty if it is not known.
+
+    Raises:
+        ModelUnavailableError: says what to install, download or write instead.
+    """
+    return CtcRecognizer(CtcModel(folder, options, threads), options, language)
+
+
+class CtcRecognizer:
+    """Implements Recognizer."""
+
+    def __init__(self, model: CtcModel, options: TransformersOptions, language: str) -> None:
+        """Offer a loaded model."""
+        self.model = model
+        self._options = options
+        self._capabilities = Capabilities(
+            languages=(language,) if language else (),
+            longest_window_s=LONGEST_WINDOW_S,
+            left_context=options.context_s > 0,
+            word_offsets=True,
+            max_alternatives=MOST_ALTERNATIVES,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a CTC model can do."""
+        return self._capabilities
+
+    def open_stream(self, options: DecodeOptions) -> CtcStream:
+        """Begin a segment."""
+        return CtcStream(self.model, self._options, options)
+
+    def close(self) -> None:
+        """Free the weights."""
+        self.model.close()
+
+
+class CtcStream:
+    """Implements RecognizerStream."""
+
+    def __init__(
+        self, model: CtcModel, options: TransformersOptions, decode_options: DecodeOptions
+    ) -> None:
+        """Begin a segment."""
+        self._model = model
+        self._decode_options = decode_options
+        self._context_frames = self._frames_in(options.context_s)
+        self._stitcher = Stitcher(self._frames_in(options.left_s), self._frames_in(options.right_s))
+
+    def interim(self, window: Window) -> Hypothesis | None:
+        """Hear what a growing segment has gained, with context on both sides."""
+        samples, frame_samples = window.samples, self._model.frame_samples
+        if len(samples) < LEAST_SAMPLES:
+            return None
+        if not samples.any():
+            return Hypothesis(tuple(Word(text) for text in window.stable_words))
+        self._stitcher.shorten(len(samples) // frame_samples)
+        begin = self._stitcher.window_begin * frame_samples
+        frames = self._stitcher.add(self._hear(samples[begin:]))
+        tokens = best_path(frames, self._model.vocabulary.blank)
+        words = without_details(self._words(tokens, samples))
+        return Hypothesis(beginning_with(window.stable_words, words), confidence(tokens))
+
+    def final(self, window: Window) -> Hypothesis:
+        """Hear a finished segment at once, in full context."""
+        samples = window.samples
+        if len(samples) < LEAST_SAMPLES or not samples.any():
+            return Hypothesis()
+        before = self._context(window)
+        frames = self._hear(np.concatenate([before, samples]))
+        first_frame = len(before) // self._model.frame_samples
+        tokens = best_path(frames, self._model.vocabulary.blank, first_frame)
+        words = self._words(tokens, samples)
+        if not self._decode_options.word_offsets:
+            words = without_details(words)
+        others = self._alternatives(frames[first_frame:], tokens)
+        return Hypothesis(words, confidence(tokens) if words else None, others)
+
+    def close(self) -> None:
+        """Nothing outlives a call but the frames that interims have settled."""
+
+    def _context(self, window: Window) -> Samples:
+        """Return the newest samples before the segment, a whole number of frames."""
+        if not self._context_frames or not window.context:
+            return np.zeros(0, dtype=np.float32)
+        before = np.concatenate([segment.samples for segment in window.context])
+        room = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ) - len(window.samples)
+        frame_samples = self._model.frame_samples
+        frames = min(self._context_frames, min(len(before), room) // frame_samples)
+        return before[len(before) - frames * frame_samples :]
+
+    def _hear(self, samples: Samples) -> Frames:
+        frames: Frames = self._model.log_probabilities(samples[np.newaxis])[0]
+        return frames
+
+    def _words(self, tokens: list[Token], samples: Samples) -> tuple[Word, ...]:
+        frame_s = self._model.frame_samples / SAMPLE_RATE_HZ
+        return self._model.vocabulary.words(tokens, frame_s, len(samples) / SAMPLE_RATE_HZ)
+
+    def _alternatives(self, frames: Frames, tokens: list[Token]) -> tuple[Alternative, ...]:
+        count = self._decode_options.max_alternatives
+        if count <= 1:
+            return ()
+        vocabulary = self._model.vocabulary
+        best = vocabulary.text([token.index for token in tokens])
+        others: dict[str, float] = {}
+        for indices, log_probability in readings(frames, vocabulary.blank, 4 * count):
+            text = vocabulary.text(indices)
+            if text and text != best:
+                mean = log_probability / max(1, len(indices))
+                others.setdefault(text, float(np.exp(min(0.0, mean))))
+        return tuple(Alternative(*other) for other in others.items())[: count - 1]
+
+    def _frames_in(self, seconds: float) -> int:
+        return round(seconds * SAMPLE_RATE_HZ / self._model.frame_samples)

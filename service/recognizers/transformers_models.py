@@ -1,0 +1,40 @@
+"""From a model spec to a recognizer of transformers: CTC or sequence-to-sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transformers import MODEL_FOR_CTC_MAPPING, MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING
+
+from service.recognizers import transformers_ctc, transformers_seq2seq
+from service.recognizers.base import ModelUnavailableError, Recognizer
+from service.recognizers.transformers_load import find_folder, read_config
+from service.recognizers.transformers_options import parse_options
+
+WAV2VEC2 = "facebook/wav2vec2-base-960h"
+
+
+def load(spec_argument: str, options: Mapping[str, str], threads: int, _workers: int) -> Recognizer:
+    """Load a model.
+
+    Args:
+        spec_argument: OWNER/NAME on huggingface.co, or the path of a folder.
+        options: Any of those in ``transformers_options``, by name.
+        threads: CPU threads of one decode, if the options do not say.
+
+    Raises:
+        ModelUnavailableError: says what to install, download or write instead.
+    """
+    chosen = parse_options(options)
+    folder = find_folder(spec_argument, chosen.weights)
+    config = read_config(folder)
+    threads = chosen.threads or threads
+    if type(config) in MODEL_FOR_CTC_MAPPING:
+        language = chosen.language or ("en" if spec_argument == WAV2VEC2 else "")
+        return transformers_ctc.load(folder, chosen, threads, language)
+    if type(config) in MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING:
+        return transformers_seq2seq.load(folder, config.model_type, chosen, threads)
+    raise ModelUnavailableError(
+        f"transformers:{spec_argument} is a model of the kind {config.model_type}, which does not "
+        "recognize speech by CTC nor from sequence to sequence"
+    )

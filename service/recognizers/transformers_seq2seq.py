@@ -1,0 +1,257 @@
+"""Whisper, Moonshine and other sequence-to-sequence models of Hugging Face transformers."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from service.core.capabilities import Capabilities
+from service.core.hypothesis import (
+    SAMPLE_RATE_HZ,
+    ContextSegment,
+    DecodeOptions,
+    Hypothesis,
+    Samples,
+    Window,
+    Word,
+)
+from service.recognizers.base import ModelUnavailableError
+from service.recognizers.transformers_options import TransformersOptions
+from service.recognizers.transformers_seq2seq_model import Decoded, Seq2SeqModel
+
+LONGEST_WINDOW_S: Final = 28.0
+"""The last word wants some silence behind it in Whisper's 30 s."""
+LEAST_SAMPLES: Final = 1_600
+"""In less than 0.1 s no word can be heard."""
+ENOUGH_CONTEXT_S: Final = 15.0
+MOST_CONTEXT_TOKENS: Final = 160
+"""More context than this made Whisper tiny.en no better; see ``whisper_final``."""
+TOKENS_PER_S: Final = 10.0
+TOKENS_BESIDE: Final = 16
+"""Nobody says more than 16 tokens and 10 more a second; text that is longer is a loop."""
+LEAST_LOG_PROBABILITY: Final = -1.0
+MOST_COMPRESSION: Final = 2.4
+"""Beyond these a decode is tried another way (Radford et al., "Robust Speech Recognition via
+Large-Scale Weak Supervision", 2022, section 4.5)."""
+SPEECH_LOG_PROBABILITY: Final = ((0.8, -0.3), (0.6, -0.5), (0.4, -1.2), (-1.0, -1.8))
+"""No-speech probability above which a text must be so probable to count as speech; measured
+for Whisper tiny.en, see ``whisper_final``. The first is for the way transformers pads, with
+digital silence: faint noise is then heard as "you" at 0.94 and -0.49. A model without a
+no-speech token has the last."""
+
+
+def load(
+    folder: Path, family: str, options: TransformersOptions, threads: int
+) -> Seq2SeqRecognizer:
+    """Load a folder with a model of this family.
+
+    Raises:
+        ModelUnavailableError: says what to install, download or write instead.
+    """
+    model = Seq2SeqModel(folder, family, options, threads)
+    if model.languages and options.language and options.language not in model.languages:
+        raise ModelUnavailableError(
+            f"language={options.language!r}: {folder} knows {', '.join(model.languages)}"
+        )
+    return Seq2SeqRecognizer(model, options.language)
+
+
+class Seq2SeqRecognizer:
+    """Implements Recognizer."""
+
+    def __init__(self, model: Seq2SeqModel, language: str) -> None:
+        """Offer a loaded model; ``language`` is that of streams that name none."""
+        self.model = model
+        default = language or next(iter(model.languages), "")
+        others = [other for other in model.languages if other != default]
+        self._capabilities = Capabilities(
+            languages=(default, *others) if default else (),
+            longest_window_s=LONGEST_WINDOW_S,
+            left_context=model.is_whisper,
+            word_offsets=model.has_word_offsets,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do; offsets only where it tells how to read its attention."""
+        return self._capabilities
+
+    def open_stream(self, options: DecodeOptions) -> Seq2SeqStream:
+        """Begin a segment."""
+        language = options.language or next(iter(self._capabilities.languages), "")
+        return Seq2SeqStream(self.model, language, options)
+
+    def close(self) -> None:
+        """Free the weights."""
+        self.model.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """A decode that is to become a final."""
+
+    encoded: Any
+    prefix: list[int]
+    decoded: Decoded
+    begin_s: float
+    """Where the segment begins in what was encoded."""
+
+
+class Seq2SeqStream:
+    """Implements RecognizerStream; keeps nothing from call to call."""
+
+    def __init__(self, model: Seq2SeqModel, language: str, options: DecodeOptions) -> None:
+        """Begin a segment in this language."""
+        self._model = model
+        self._language = language
+        self._options = options
+
+    def interim(self, window: Window) -> Hypothesis | None:
+        """Hear the segment so far again, and write on from what is stable."""
+        samples, stable = window.samples, window.stable_words
+        if len(samples) < LEAST_SAMPLES:
+            return None
+        if not samples.any():
+            return Hypothesis(_words(" ".join(stable)))
+        prefix = self._model.tokens(" ".join(stable))
+        decoded = self._decode(self._model.encode(samples), samples, prefix)
+        if self._is_doubtful(decoded):
+            return None
+        text = self._model.text(decoded.tokens)
+        words = _words(" ".join((*stable, text if _has_words(text) else "")))
+        return Hypothesis(words, _confidence(decoded))
+
+    def final(self, window: Window) -> Hypothesis:
+        """Hear a finished segment in full context."""
+        if len(window.samples) < LEAST_SAMPLES or not window.samples.any():
+            return Hypothesis()
+        heard = self._in_context(window) or self._alone(window.samples)
+        if heard is None:
+            return Hypothesis()
+        if not self._options.word_offsets:
+            text = self._model.text(heard.decoded.tokens)
+            return Hypothesis(_words(text), _confidence(heard.decoded))
+        return Hypothesis(self._timed_words(heard, window.samples), _confidence(heard.decoded))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _in_context(self, window: Window) -> _Heard | None:
+        """Hear a segment behind what was said before; None if the result is doubtful."""
+        context, prefix = self._fitting(window)
+        if not context:
+            return None
+        before = [segment.samples for segment in context]
+        encoded = self._model.encode(np.concatenate([*before, window.samples]))
+        decoded = self._decode(encoded, window.samples, prefix)
+        if self._is_doubtful(decoded) or not _has_words(self._model.text(decoded.tokens)):
+            return None
+        return _Heard(encoded, prefix, decoded, sum(map(len, before)) / SAMPLE_RATE_HZ)
+
+    def _alone(self, samples: Samples) -> _Heard | None:
+        """Hear a segment by itself; None if there is no speech."""
+        encoded = self._model.encode(samples)
+        decoded = self._decode(encoded, samples)
+        if not _is_speech(decoded):
+            return None
+        if self._is_doubtful(decoded):
+            other = self._decode(encoded, samples, no_repeat_ngram_size=4)
+            decoded = max(
+                decoded, other, key=lambda item: (not self._loops(item), item.log_probability)
+            )
+        if not _has_words(self._model.text(decoded.tokens)):
+            return None
+        return _Heard(encoded, [], decoded, 0.0)
+
+    def _fitting(self, window: Window) -> tuple[list[ContextSegment], list[int]]:
+        """Return the newest context that fits into the window, and its tokens."""
+        if not self._model.is_whisper:
+            return [], []
+        room_s = LONGEST_WINDOW_S - len(window.samples) / SAMPLE_RATE_HZ
+        context: list[ContextSegment] = []
+        prefix: list[int] = []
+        context_s = 0.0
+        for segment in reversed(window.context):
+            tokens = self._model.tokens(segment.text)
+            context_s += len(segment.samples) / SAMPLE_RATE_HZ
+            most_s = min(room_s, ENOUGH_CONTEXT_S) if context else room_s
+            if context_s > most_s or len(prefix) + len(tokens) > MOST_CONTEXT_TOKENS:
+                break
+            context.insert(0, segment)
+            prefix[:0] = tokens
+        return context, prefix
+
+    def _decode(
+        self,
+        encoded: Any,  # noqa: ANN401  (of torch)
+        samples: Samples,
+        prefix: list[int] | None = None,
+        *,
+        no_repeat_ngram_size: int = 0,
+    ) -> Decoded:
+        most_tokens = TOKENS_BESIDE + round(TOKENS_PER_S * len(samples) / SAMPLE_RATE_HZ)
+        return self._model.decode(
+            encoded,
+            self._language,
+            prefix or (),
+            most_tokens=most_tokens,
+            no_repeat_ngram_size=no_repeat_ngram_size,
+        )
+
+    def _is_doubtful(self, decoded: Decoded) -> bool:
+        return decoded.log_probability < LEAST_LOG_PROBABILITY or self._loops(decoded)
+
+    def _loops(self, decoded: Decoded) -> bool:
+        data = self._model.text(decoded.tokens).encode()
+        return decoded.is_cut or len(data) > MOST_COMPRESSION * len(zlib.compress(data))
+
+    def _timed_words(self, heard: _Heard, samples: Samples) -> tuple[Word, ...]:
+        tokens, duration_s = heard.decoded.tokens, len(samples) / SAMPLE_RATE_HZ
+        places = self._model.align(
+            heard.encoded, self._language, heard.prefix, tokens, heard.begin_s + duration_s
+        )
+        words: list[Word] = []
+        earliest_s = 0.0
+        for first, end in self._word_bounds(tokens):
+            start_s, stop_s = (
+                max(earliest_s, min(max(0.0, places[at] - heard.begin_s), duration_s))
+                for at in (first, end)
+            )
+            earliest_s = stop_s = max(start_s, stop_s)
+            mean = sum(heard.decoded.log_probabilities[first:end]) / (end - first)
+            text = self._model.text(tokens[first:end])
+            words += [Word(part, start_s, stop_s, math.exp(mean)) for part in text.split()]
+        return tuple(words)
+
+    def _word_bounds(self, tokens: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Return first and one past the last token of each word; it begins with its space."""
+        begins = [
+            at
+            for at in range(1, len(tokens))
+            if self._model.text(tokens[at : at + 1]).startswith(" ")
+        ]
+        bounds = zip([0, *begins], [*begins, len(tokens)], strict=True)
+        return [(first, end) for first, end in bounds if first < end]
+
+
+def _words(text: str) -> tuple[Word, ...]:
+    return tuple(Word(word) for word in text.split())
+
+
+def _has_words(text: str) -> bool:
+    return any(char.isalnum() for char in text)
+
+
+def _confidence(decoded: Decoded) -> float:
+    return math.exp(min(0.0, decoded.log_probability))
+
+
+def _is_speech(decoded: Decoded) -> bool:
+    no_speech = decoded.no_speech_probability
+    least = next(least for above, least in SPEECH_LOG_PROBABILITY if no_speech > above)
+    return decoded.log_probability >= least

@@ -1,0 +1,104 @@
+"""From the frames of a CTC model to tokens and words; pure functions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.core.hypothesis import Word
+from service.recognizers.transformers_stitch import Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token, and the frames in which it was heard."""
+
+    index: int
+    """In the vocabulary."""
+    first_frame: int
+    end_frame: int
+    """One past its last."""
+    log_probability: float
+    """In its most certain frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a CTC model's outputs stand for."""
+
+    blank: int
+    """The output that stands for no token."""
+    delimiter: int | None
+    """The token between words, if there is one."""
+    word_begins: frozenset[int]
+    """Tokens that begin a word."""
+    silent: frozenset[int]
+    """Tokens that stand for no text."""
+    spell: Callable[[Sequence[int]], str]
+    """Gives the text of a word's tokens."""
+
+    def text(self, indices: Sequence[int]) -> str:
+        """Return the text of tokens, its words parted by one space."""
+        spelled = (self.spell([indices[at] for at in word]) for word in self._split(indices))
+        return " ".join(" ".join(spelled).split())
+
+    def words(self, tokens: Sequence[Token], frame_s: float, end_s: float) -> tuple[Word, ...]:
+        """Return words with their places and confidences.
+
+        Args:
+            tokens: From ``best_path``.
+            frame_s: Seconds from frame to frame.
+            end_s: Where the segment ends; no word reaches further.
+        """
+        words: list[Word] = []
+        for positions in self._split([token.index for token in tokens]):
+            word = [tokens[at] for at in positions]
+            start_s = min(word[0].first_frame * frame_s, end_s)
+            stop_s = min(word[-1].end_frame * frame_s, end_s)
+            spelled = self.spell([token.index for token in word])
+            words += [Word(text, start_s, stop_s, confidence(word)) for text in spelled.split()]
+        return tuple(words)
+
+    def _split(self, indices: Sequence[int]) -> list[list[int]]:
+        """Return the positions of each word's tokens."""
+        words: list[list[int]] = [[]]
+        for at, index in enumerate(indices):
+            if index == self.delimiter or index in self.word_begins:
+                words.append([])
+            if index != self.delimiter and index not in self.silent:
+                words[-1].append(at)
+        return [word for word in words if word]
+
+
+def best_path(frames: Frames, blank: int, first_frame: int = 0) -> list[Token]:
+    """Return the tokens of each frame's most probable output, repetitions merged.
+
+    Graves et al., "Connectionist Temporal Classification" (ICML 2006), section 3.2.
+
+    Args:
+        frames: Log-probabilities, shape (frames, vocabulary).
+        blank: The output that stands for no token.
+        first_frame: Frames before it are context: they are not answered, nor is a token
+            that begins in them. Places are counted from here.
+    """
+    if not len(frames):
+        return []
+    best = frames.argmax(axis=1)
+    tokens = []
+    frame = 0
+    for index, run in itertools.groupby(best.tolist()):
+        begin, frame = frame, frame + len(list(run))
+        if index != blank and begin >= first_frame:
+            peak = float(frames[begin:frame, index].max())
+            tokens.append(Token(index, begin - first_frame, frame - first_frame, peak))
+    return tokens
+
+
+def confidence(tokens: Sequence[Token]) -> float | None:
+    """Return the geometric mean of the tokens' probabilities; None without tokens."""
+    if not tokens:
+        return None
+    mean = sum(token.log_probability for token in tokens) / len(tokens)
+    return math.exp(min(0.0, mean))
