@@ -130,7 +130,7 @@ def test_models_that_cannot_be_loaded_end_with_3():
         "--model", "telepathy", "--model", "scripted?speed=1", "--listen", "127.0.0.1:0"
     )
     assert status == 3
-    assert "choose one of: whisper, scripted" in message
+    assert "choose one of: whisper" in message
     assert "delay_ms" in message
 
 
