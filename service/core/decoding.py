@@ -233,11 +233,11 @@ class Decoding:
         self._due.popleft()
         self._heard_samples = max(self._heard_samples, segment.end_samples)
         self._ahead = None
-        if not hypothesis.words:
-            return
         if self._rules.left_context:
             samples = self._audio.copy(segment.start_samples, segment.end_samples)
             self._history.append(ContextSegment(samples, hypothesis.text))
+        if not hypothesis.words:
+            return
         self._emit(
             FinalResult(
                 segment_id=segment.segment_id,

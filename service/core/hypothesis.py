@@ -37,7 +37,11 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContextSegment:
-    """An earlier segment of the stream, with the text of its final."""
+    """An earlier segment of the stream, with the text of its final.
+
+    The text is empty where nothing was said, or where a cut left too little of a word; the
+    audio is there all the same, for the next segment may begin in the middle of it.
+    """
 
     samples: Samples
     text: str

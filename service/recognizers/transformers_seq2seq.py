@@ -176,7 +176,7 @@ class Seq2SeqStream:
         context: list[ContextSegment] = []
         prefix: list[int] = []
         context_s = 0.0
-        for segment in reversed(window.context):
+        for segment in reversed([segment for segment in window.context if segment.text]):
             tokens = self._model.tokens(segment.text)
             context_s += len(segment.samples) / SAMPLE_RATE_HZ
             most_s = min(room_s, ENOUGH_CONTEXT_S) if context else room_s

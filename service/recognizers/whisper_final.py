@@ -127,7 +127,7 @@ class FinalDecoder:
         context: list[ContextSegment] = []
         prefix: list[int] = []
         context_s = 0.0
-        for segment in reversed(window.context):
+        for segment in reversed([segment for segment in window.context if segment.text]):
             tokens = self._model.tokens(segment.text)
             context_s += _duration_s(segment.samples)
             if (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.core.endpointing import Endpointing
@@ -66,6 +66,8 @@ def test_no_word_is_lost_or_doubled_at_a_cut(utterance, endpointing):
 
 @settings(max_examples=120, deadline=None)
 @given(utterance=utterances, places=st.lists(st.floats(0, 1), min_size=1, max_size=6))
+# The second flush leaves a segment of the first word's end and 18 ms of the second word.
+@example(utterance=[*[("alfa", 60)] * 5, ("alfa", 700), ("alfa", 1_200)], places=[0.0625, 0.109375])
 def test_a_flush_at_any_place_loses_and_doubles_no_word(utterance, places):
     """Flushes, also within a word, leave the transcript as it was said."""
     driver = Driver()
