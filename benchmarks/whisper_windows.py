@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.support import Clip, manifest_arguments, percentiles, read_clips, word_errors
-from service.core.agreement import LocalAgreement
+from service.core.agreement import Agreement
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
     ContextSegment,
@@ -49,19 +49,19 @@ class Figures:
 def measure(recognizer: whisper.WhisperRecognizer, clip: Clip, figures: Figures) -> None:
     """Hear a clip as one growing segment, then as a final."""
     stream = recognizer.open_stream(DecodeOptions())
-    agreement = LocalAgreement()
+    agreement = Agreement(confirms=False)
     interim_cpu_s = []
     shown: Sequence[str] = ()
     step = round(INTERVAL_S * SAMPLE_RATE_HZ)
     for end in [*range(step, len(clip.samples), step), len(clip.samples)]:
-        window = Window(clip.samples[:end], stable_words=agreement.stable_words)
+        window = Window(clip.samples[:end], agreed_words=agreement.agreed_words)
         begin_s = time.process_time()
         hypothesis = stream.interim(window)
         interim_cpu_s.append(time.process_time() - begin_s)
         if hypothesis is None:
             figures.interims_not_shown += 1
         else:
-            shown = agreement.update([word.text for word in hypothesis.words])
+            shown = agreement.interim([word.text for word in hypothesis.words])
     begin_s, begin_wall_s = time.process_time(), time.perf_counter()
     final = stream.final(Window(clip.samples))
     cpu_s, wall_s = time.process_time() - begin_s, time.perf_counter() - begin_wall_s

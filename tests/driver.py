@@ -10,6 +10,7 @@ from service.core.decoding import DecodeJob, DecodingRules, JobKind
 from service.core.endpointing import Endpointing
 from service.core.events import FinalResult, InterimResult, Update
 from service.core.hypothesis import DecodeOptions
+from service.core.interims import InterimRules
 from service.core.session import RecognitionSession, SessionConfig
 from service.core.vad import DetectorFactory, EnergyDetector
 from service.recognizers.base import Recognizer
@@ -37,7 +38,7 @@ class Driver:
             single_utterance=self.endpointing.single_utterance,
             decoding_rules=DecodingRules(
                 longest_window_s=capabilities.longest_window_s,
-                interim_results=self.interim_results,
+                interims=InterimRules() if self.interim_results else None,
                 left_context=capabilities.left_context,
                 speculation=self.speculation,
             ),

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from service.core.agreement import LocalAgreement
-from service.core.events import Event, FinalResult, FlushDone, InterimResult
+from service.core.events import Event, FinalResult, FlushDone
 from service.core.history import SampleBuffer, SpeechHistory
 from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, Hypothesis, Window
+from service.core.interims import GrowingSegment, InterimRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +23,26 @@ class DecodingRules:
     """Which decodes a stream wants, and what its recognizer allows."""
 
     longest_window_s: float
-    interim_results: bool = False
-    interim_interval_s: float = 0.5
-    """New audio between two interims of a segment, at least."""
+    interims: InterimRules | None = None
+    """None where no interims are wanted."""
     left_context: bool = False
     """Give the recognizer the segments before."""
     speculation: bool = False
     """Decode a final while the silence that ends its segment is awaited."""
 
 
-FIRST_INTERIM = 0.5
-"""Part of the interval after which a segment's first interim is tried, and tried again
-until one has words: a segment's begin is short and cheap to hear."""
-
-
 class JobKind(Enum):
     """What a decode is for."""
 
     INTERIM = auto()
+    CONFIRMING_INTERIM = auto()
+    """Hears a growing segment as its final will."""
     FINAL = auto()
     SPECULATIVE_FINAL = auto()
     """A final of a segment that may yet go on."""
+
+
+INTERIMS = (JobKind.INTERIM, JobKind.CONFIRMING_INTERIM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,8 @@ class OpenSegment:
     so_far: Segment
     """What can be heard of it; all of it belongs to it unless it is cut at its longest."""
     speech_start_samples: int
+    is_pausing: bool
+    """It ends in silence."""
     is_settled: bool
     """It ends where it is now unless speech goes on."""
 
@@ -88,9 +89,7 @@ class Decoding:
         self._history = SpeechHistory(round(rules.longest_window_s * SAMPLE_RATE_HZ))
         self._due: deque[Segment | FlushDone] = deque()
         self._open: OpenSegment | None = None
-        self._agreement = LocalAgreement()
-        self._agreement_segment_id = 0
-        self._shown_segment_id = -1
+        self._growing: GrowingSegment | None = None
         self._heard_samples = 0
         self._ahead: tuple[Segment, Hypothesis] | None = None
         self._job: DecodeJob | None = None
@@ -161,7 +160,7 @@ class Decoding:
         if self._job is not job:
             raise ValueError("this job is not the one that is out")
         self._job = None
-        if job.kind is JobKind.INTERIM:
+        if job.kind in INTERIMS:
             self._heard_samples = max(self._heard_samples, job.segment.end_samples)
         if hypothesis is None:
             return
@@ -171,7 +170,7 @@ class Decoding:
         if job.kind is JobKind.SPECULATIVE_FINAL:
             self._ahead = (job.segment, hypothesis)
         if self._is_open(job.segment):
-            self._show(job.segment, hypothesis)
+            self._show(job, hypothesis)
 
     def _next_job(self) -> DecodeJob | None:
         if self._due:
@@ -183,20 +182,24 @@ class Decoding:
         if self._open.is_settled and self._rules.speculation:
             is_done = self._ahead is not None and self._ahead[0] == segment
             return None if is_done else self._job_for(JobKind.SPECULATIVE_FINAL, segment)
-        heard_samples = max(self._heard_samples, self._open.speech_start_samples)
-        interval_s = self._rules.interim_interval_s
-        if self._shown_segment_id != segment.segment_id:
-            interval_s *= FIRST_INTERIM
-        new_samples = segment.end_samples - heard_samples
-        if self._rules.interim_results and new_samples >= round(interval_s * SAMPLE_RATE_HZ):
-            return self._job_for(JobKind.INTERIM, segment)
-        return None
+        growing = self._growing_segment(segment)
+        begin_samples = self._open.speech_start_samples
+        heard_samples = max(self._heard_samples, begin_samples)
+        if growing is None or not growing.is_due(segment.end_samples - heard_samples):
+            return None
+        # In a pause the final is about to be decoded ahead of time, which confirms as well.
+        if not self._open.is_pausing and growing.is_confirming_due(
+            begin_samples, segment.end_samples
+        ):
+            return self._job_for(JobKind.CONFIRMING_INTERIM, segment)
+        return self._job_for(JobKind.INTERIM, segment)
 
     def _job_for(self, kind: JobKind, segment: Segment) -> DecodeJob:
         context = self._history.before(segment.end_samples - segment.start_samples)
-        stable = self._stable_words(segment) if kind is JobKind.INTERIM else ()
+        growing = self._growing_segment(segment) if kind is JobKind.INTERIM else None
+        agreed = growing.agreed_words if growing is not None else ()
         samples = self._audio.copy(segment.start_samples, segment.end_samples)
-        return DecodeJob(kind, segment, Window(samples, context, stable))
+        return DecodeJob(kind, segment, Window(samples, context, agreed))
 
     def _is_open(self, segment: Segment) -> bool:
         return self._open is not None and self._open.so_far.segment_id == segment.segment_id
@@ -204,30 +207,29 @@ class Decoding:
     def _would_be(self, segment: Segment) -> bool:
         return self._open is not None and self._open.is_settled and self._open.so_far == segment
 
-    def _stable_words(self, segment: Segment) -> tuple[str, ...]:
-        """Words on which the interims of this segment agreed; forgets other segments'."""
-        if self._agreement_segment_id != segment.segment_id:
-            self._agreement = LocalAgreement()
-            self._agreement_segment_id = segment.segment_id
-        return self._agreement.stable_words
+    def _growing_segment(self, segment: Segment) -> GrowingSegment | None:
+        """What the interims of the open segment have shown; None if none are wanted."""
+        rules = self._rules.interims
+        if rules is None:
+            return None
+        if self._growing is None or self._growing.segment_id != segment.segment_id:
+            self._growing = GrowingSegment(segment.segment_id, rules)
+        return self._growing
 
-    def _show(self, segment: Segment, hypothesis: Hypothesis) -> None:
-        self._heard_samples = max(self._heard_samples, segment.end_samples)
-        self._stable_words(segment)
-        shown = self._agreement.update([word.text for word in hypothesis.words])
-        if not shown or not self._rules.interim_results:
+    def _show(self, job: DecodeJob, hypothesis: Hypothesis) -> None:
+        self._heard_samples = max(self._heard_samples, job.segment.end_samples)
+        growing = self._growing_segment(job.segment)
+        if growing is None:
             return
-        self._shown_segment_id = segment.segment_id
-        self._emit(
-            InterimResult(
-                segment_id=segment.segment_id,
-                text=" ".join(shown),
-                stable_text=" ".join(self._agreement.stable_words),
-                start_samples=segment.start_samples,
-                end_samples=segment.end_samples,
-                confidence=hypothesis.confidence,
-            )
+        result = growing.result(
+            hypothesis,
+            job.segment.start_samples,
+            job.segment.end_samples,
+            is_confirming=job.kind is not JobKind.INTERIM,
+            is_silent=job.kind is JobKind.SPECULATIVE_FINAL,
         )
+        if result is not None:
+            self._emit(result)
 
     def _finalize_next(self, segment: Segment, hypothesis: Hypothesis) -> None:
         self._due.popleft()

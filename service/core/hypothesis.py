@@ -60,7 +60,7 @@ class Window:
     context: tuple[ContextSegment, ...] = ()
     """Earlier segments, oldest first, that lie before the segment. Between two of
     them long silence may have been left out."""
-    stable_words: tuple[str, ...] = ()
+    agreed_words: tuple[str, ...] = ()
     """Words at the segment's begin on which earlier interims agreed. A final
     never depends on them, for they depend on timing."""
 

@@ -100,6 +100,11 @@ class Segmenter:
         return self._position_samples if self._pause_samples is None else self._pause_samples
 
     @property
+    def is_pausing(self) -> bool:
+        """Whether the segment's newest audio is silence."""
+        return self._pause_samples is not None
+
+    @property
     def is_settled(self) -> bool:
         """Whether the segment ends at its hangover unless speech goes on."""
         if self._silence_samples is None or self._pause_samples is None:

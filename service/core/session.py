@@ -218,5 +218,6 @@ class RecognitionSession:
         return OpenSegment(
             so_far=Segment(self._next_segment_id, start_samples, end_samples),
             speech_start_samples=self._segmenter.speech_start_samples,
+            is_pausing=self._segmenter.is_pausing,
             is_settled=self._segmenter.is_settled,
         )

@@ -10,6 +10,7 @@ from service.core.decoding import DecodingRules
 from service.core.endpointing import Endpointing
 from service.core.errors import InvalidFieldError
 from service.core.hypothesis import DecodeOptions, Phrase
+from service.core.interims import CONFIRM_INTERVAL_S, InterimRules
 from service.core.session import SessionConfig
 
 MAX_PHRASES = 500
@@ -77,8 +78,12 @@ def session_config(
         single_utterance=request.endpointing.single_utterance,
         decoding_rules=DecodingRules(
             longest_window_s=capabilities.longest_window_s,
-            interim_results=request.interim_results,
-            interim_interval_s=interim_interval_s,
+            interims=InterimRules(
+                interval_s=interim_interval_s,
+                confirm_interval_s=None if capabilities.native_streaming else CONFIRM_INTERVAL_S,
+            )
+            if request.interim_results
+            else None,
             left_context=capabilities.left_context,
             speculation=not capabilities.native_streaming,
         ),

@@ -13,7 +13,12 @@ from service.core.decoding import JobKind
 
 Result = TypeVar("Result")
 
-URGENCY = {JobKind.FINAL: 0, JobKind.SPECULATIVE_FINAL: 1, JobKind.INTERIM: 2}
+URGENCY = {
+    JobKind.FINAL: 0,
+    JobKind.SPECULATIVE_FINAL: 1,
+    JobKind.INTERIM: 2,
+    JobKind.CONFIRMING_INTERIM: 2,
+}
 """Lower goes first: interims become rarer under load before a final becomes later."""
 
 

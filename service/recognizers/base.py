@@ -28,7 +28,7 @@ class RecognizerStream(Protocol):
     def interim(self, window: Window) -> Hypothesis | None:
         """Hear a growing segment; cheap, and None if the result is not to be trusted.
 
-        The words begin with ``window.stable_words`` where the model can be held
+        The words begin with ``window.agreed_words`` where the model can be held
         to them.
         """
 

@@ -87,13 +87,13 @@ class CtcStream:
         if len(samples) < LEAST_SAMPLES:
             return None
         if not samples.any():
-            return Hypothesis(tuple(Word(text) for text in window.stable_words))
+            return Hypothesis(tuple(Word(text) for text in window.agreed_words))
         self._stitcher.shorten(len(samples) // frame_samples)
         begin = self._stitcher.window_begin * frame_samples
         frames = self._stitcher.add(self._hear(samples[begin:]))
         tokens = best_path(frames, self._model.vocabulary.blank)
         words = without_details(self._words(tokens, samples))
-        return Hypothesis(beginning_with(window.stable_words, words), confidence(tokens))
+        return Hypothesis(beginning_with(window.agreed_words, words), confidence(tokens))
 
     def final(self, window: Window) -> Hypothesis:
         """Hear a finished segment at once, in full context."""

@@ -113,7 +113,7 @@ class Seq2SeqStream:
 
     def interim(self, window: Window) -> Hypothesis | None:
         """Hear the segment so far again, and write on from what is stable."""
-        samples, stable = window.samples, window.stable_words
+        samples, stable = window.samples, window.agreed_words
         if len(samples) < LEAST_SAMPLES:
             return None
         if not samples.any():

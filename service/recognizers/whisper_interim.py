@@ -1,7 +1,7 @@
 """Interims: a growing segment in a short encoder window.
 
 The encoder sees the segment and a few seconds of padding in place of 30 s. The decoder
-is given the words that are already stable and goes on from them; it takes 3 ms for each of
+is given the words that earlier interims agreed on and goes on from them; it takes 3 ms for each of
 their tokens as for its own, so that in a long segment those that lie far enough back are
 let go with their audio. The model was not trained on such windows and may fall into loops
 in them: the answer's length is capped, and an interim that loops is not shown.
@@ -33,7 +33,7 @@ with -1.0, as for finals, 35, 31 and 10 % had nothing to show."""
 
 TRIM_ABOVE_S = 6.0
 KEPT_S = 2.0
-"""When more than TRIM_ABOVE_S is heard at once, stable words are let go with their audio,
+"""When more than TRIM_ABOVE_S is heard at once, agreed words are let go with their audio,
 but for the newest KEPT_S: new words need something before them. With 8 and 3 s, 6 and 2 s,
 5 and 2 s, 4 and 1.5 s an interim took 92, 75, 74 and 66 CPU-milliseconds, and 2.8, 3.2,
 3.7 and 7.7 % of the words in the last interims were wrong."""
@@ -52,17 +52,17 @@ class InterimDecoder:
 
     def decode(self, window: Window) -> Hypothesis | None:
         """Hear the segment so far; None if what was heard is not to be trusted."""
-        stable = window.stable_words
+        agreed = window.agreed_words
         count = len(self._settled)
-        if stable[:count] != self._settled or len(window.samples) < self._begin_samples:
+        if agreed[:count] != self._settled or len(window.samples) < self._begin_samples:
             self._settled, self._begin_samples, count = (), 0, 0
         samples = window.samples[self._begin_samples :]
         if not samples.any():
-            return Hypothesis(plain_words(" ".join(stable)))
+            return Hypothesis(plain_words(" ".join(agreed)))
         padded_s = max(LEAST_WINDOW_S, len(samples) / SAMPLE_RATE_HZ + PADDING_S)
         frames = min(FULL_FRAMES, round(padded_s * SAMPLE_RATE_HZ) // FRAME_SAMPLES)
         encoded = self._model.encode(samples, frames)
-        unsettled = stable[count:]
+        unsettled = agreed[count:]
         prefix = self._model.tokens(" ".join(unsettled))
         total_tokens = TOKENS_BESIDE + round(TOKENS_PER_S * len(samples) / SAMPLE_RATE_HZ)
         decoded = self._model.decode(
@@ -76,13 +76,13 @@ class InterimDecoder:
         ):
             return None
         self._trim(samples, encoded, unsettled)
-        if not has_words(text):
-            text = ""
-        confidence = min(1.0, math.exp(decoded.log_probability))
-        return Hypothesis(plain_words(" ".join((*stable, text))), confidence)
+        # Read together with the prefix: what was written may be the end of its last word.
+        tokens = [*prefix, *decoded.tokens] if has_words(text) else prefix
+        words = " ".join((*agreed[:count], self._model.text(tokens)))
+        return Hypothesis(plain_words(words), min(1.0, math.exp(decoded.log_probability)))
 
     def _trim(self, samples: Samples, encoded: Encoded, unsettled: Sequence[str]) -> None:
-        """Settle stable words that lie far enough back, if there is too much to hear."""
+        """Settle agreed words that lie far enough back, if there is too much to hear."""
         if len(samples) <= TRIM_ABOVE_S * SAMPLE_RATE_HZ or not unsettled:
             return
         tokens = [self._model.tokens(word) for word in unsettled]

@@ -11,7 +11,7 @@ import pytest
 from service.core.decoding import JobKind
 from service.core.endpointing import Endpointing
 from service.core.events import FlushDone, SpeechEnded, SpeechStarted
-from service.core.hypothesis import DecodeOptions, Window
+from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
 from service.recognizers.scripted import ScriptedRecognizer, ScriptedStream
 from tests.driver import Driver
 from tests.tones import pcm, quiet, tones
@@ -89,6 +89,19 @@ def test_interims_become_rarer_when_answers_are_slow():
     slow.work()
     assert slow.text == fast.text
     assert 0 < len(slow.interims) < len(fast.interims)
+
+
+def test_a_long_segment_is_confirmed_now_and_then():
+    """Every few seconds an interim hears as the final will; only then words become stable."""
+    driver = Driver()
+    driver.run(_pieces(tones(" ".join(["alfa bravo charlie delta echo"] * 6))), Driver.work)
+    confirming = [job for job in driver.done if job.kind is JobKind.CONFIRMING_INTERIM]
+    assert len(confirming) >= 2
+    spoken_s = [job.segment.end_samples / SAMPLE_RATE_HZ for job in confirming]
+    assert all(3.0 <= after - before <= 4.0 for before, after in pairwise([0.0, *spoken_s]))
+    promised = [interim.stable_text for interim in driver.interims]
+    growth = sum(before != after for before, after in pairwise(["", *promised]))
+    assert growth == len(confirming)
 
 
 def test_a_final_is_decoded_while_its_silence_is_awaited():

@@ -113,7 +113,7 @@ def test_interims_go_on_from_the_stable_words(recognizer):
     """Stable words are forced, even wrong ones, and written once."""
     samples = read_sample("bakery.flac")
     stream = recognizer.open_stream(DecodeOptions())
-    interim = stream.interim(Window(samples, stable_words=("The", "bakery")))
+    interim = stream.interim(Window(samples, agreed_words=("The", "bakery")))
     assert interim.text == "The bakery on the corner sells warm bread every morning."
 
 

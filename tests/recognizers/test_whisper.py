@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from service.core.agreement import LocalAgreement
+from service.core.agreement import Agreement
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
     ContextSegment,
@@ -130,11 +130,11 @@ def test_a_hum_has_no_words(recognizer):
     assert _final(recognizer, hum.astype(np.float32)).words == ()
 
 
-def test_a_final_never_depends_on_stable_words(recognizer):
+def test_a_final_never_depends_on_agreed_words(recognizer):
     """Stable words are for interims; a final that is given them is the same."""
     samples = read_sample("question.flac")
     stream = recognizer.open_stream(DecodeOptions())
-    with_words = stream.final(Window(samples, stable_words=("Which", "thyme")))
+    with_words = stream.final(Window(samples, agreed_words=("Which", "thyme")))
     assert with_words == _final(recognizer, samples)
 
 
@@ -183,15 +183,15 @@ def test_alternatives_are_other_texts(recognizer):
 
 
 def _interims(recognizer, samples):
-    """Yield the interims of a growing segment, the stable words before each, and the stream."""
+    """Yield the interims of a growing segment, the agreed words before each, and the stream."""
     stream = recognizer.open_stream(DecodeOptions())
-    agreement = LocalAgreement()
+    agreement = Agreement(confirms=False)
     for end in range(SAMPLE_RATE_HZ, len(samples) + 1, SAMPLE_RATE_HZ // 2):
-        stable = agreement.stable_words
-        hypothesis = stream.interim(Window(samples[:end], stable_words=stable))
+        agreed = agreement.agreed_words
+        hypothesis = stream.interim(Window(samples[:end], agreed_words=agreed))
         if hypothesis is not None:
-            agreement.update([word.text for word in hypothesis.words])
-        yield end, stable, hypothesis, stream
+            agreement.interim([word.text for word in hypothesis.words])
+        yield end, agreed, hypothesis, stream
 
 
 def test_interims_of_a_long_segment_hear_only_its_end(recognizer):
@@ -199,12 +199,12 @@ def test_interims_of_a_long_segment_hear_only_its_end(recognizer):
     samples = read_sample("without_pauses.flac")[: 20 * SAMPLE_RATE_HZ]
     longest_heard_s = 0.0
     words: tuple[str, ...] = ()
-    for end, stable, hypothesis, stream in _interims(recognizer, samples):
+    for end, agreed, hypothesis, stream in _interims(recognizer, samples):
         heard_s = (end - stream._interims._begin_samples) / SAMPLE_RATE_HZ
         longest_heard_s = max(longest_heard_s, heard_s)
         if hypothesis is not None:
             words = tuple(word.text for word in hypothesis.words)
-            assert words[: len(stable)] == stable
+            assert words[: len(agreed[:-1])] == agreed[:-1]
     assert longest_heard_s <= TRIM_ABOVE_S + 3
     assert _error_rate([_final(recognizer, samples).text], [" ".join(words)]) <= 0.15
 
@@ -219,24 +219,24 @@ def test_most_interims_are_shown(recognizer):
     assert sum(hypothesis is None for hypothesis in heard) <= len(heard) / 4
 
 
-def test_stable_words_stand_even_if_they_are_wrong(recognizer):
-    """An interim goes on from the stable words and does not correct them."""
+def test_agreed_words_stand_even_if_they_are_wrong(recognizer):
+    """An interim goes on from the agreed words and does not correct them."""
     stream = recognizer.open_stream(DecodeOptions())
-    window = Window(read_sample("kitchen.flac"), stable_words=("Turn", "of", "the"))
+    window = Window(read_sample("kitchen.flac"), agreed_words=("Turn", "of", "the"))
     interim = stream.interim(window)
     assert [word.text for word in interim.words[:3]] == ["Turn", "of", "the"]
     assert "kitchen" in interim.text
 
 
-def test_other_stable_words_take_back_what_was_let_go(recognizer):
-    """A segment whose stable words are not those that were settled is heard whole again."""
+def test_other_agreed_words_take_back_what_was_let_go(recognizer):
+    """A segment whose agreed words are not those that were settled is heard whole again."""
     samples = read_sample("library.flac")
     stream = recognizer.open_stream(DecodeOptions())
     long = np.concatenate([samples, samples])
     text = _final(recognizer, samples).text.split()
-    stream.interim(Window(long, stable_words=tuple(text)))
+    stream.interim(Window(long, agreed_words=tuple(text)))
     assert stream._interims._begin_samples > 0
-    stream.interim(Window(samples, stable_words=()))
+    stream.interim(Window(samples, agreed_words=()))
     assert stream._interims._begin_samples == 0
 
 

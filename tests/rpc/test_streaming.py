@@ -51,7 +51,7 @@ async def test_every_message_carries_the_cursors(stub):
 
 async def test_interims_come_while_the_audio_does(stub):
     """Interim results arrive before the audio has ended, each beginning with its stable text."""
-    speech = pcm(tones("alfa bravo charlie delta echo foxtrot golf hotel"))
+    speech = pcm(tones(" ".join(["alfa bravo charlie delta echo foxtrot golf hotel"] * 2)))
     transcripts = await recognize(
         stub, paced([config(interim_results=True), *audio(speech)], delay_s=0.02)
     )

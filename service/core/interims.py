@@ -1,0 +1,93 @@
+"""When the interims of a growing segment are due, and what they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.agreement import Agreement
+from service.core.events import InterimResult
+from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis
+
+FIRST_INTERIM = 0.5
+"""Part of the interval after which a segment's first interim is tried, and tried again
+until one has words: a segment's begin is short and cheap to hear."""
+
+CONFIRM_INTERVAL_S = 3.0
+"""Speech between two confirming decodes of a segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterimRules:
+    """How often a growing segment is heard."""
+
+    interval_s: float = 0.5
+    """New audio between two interims of a segment, at least."""
+    confirm_interval_s: float | None = CONFIRM_INTERVAL_S
+    """New audio between two interims that are heard as a final; None if there are no such."""
+
+
+class GrowingSegment:
+    """What has been shown of one segment before its final."""
+
+    def __init__(self, segment_id: int, rules: InterimRules) -> None:
+        """Begin a segment."""
+        self.segment_id = segment_id
+        self._rules = rules
+        self._agreement = Agreement(confirms=rules.confirm_interval_s is not None)
+        self._confirmed_samples = 0
+        self._has_shown = False
+
+    @property
+    def agreed_words(self) -> tuple[str, ...]:
+        """Words that a recognizer may go on from."""
+        return self._agreement.agreed_words
+
+    def is_due(self, new_samples: int) -> bool:
+        """Whether so much audio behind the last interim is enough for another."""
+        part = 1.0 if self._has_shown else FIRST_INTERIM
+        return new_samples >= round(part * self._rules.interval_s * SAMPLE_RATE_HZ)
+
+    def is_confirming_due(self, speech_start_samples: int, end_samples: int) -> bool:
+        """Whether an interim that hears so far is to be a confirming one."""
+        if self._rules.confirm_interval_s is None:
+            return False
+        begin_samples = max(speech_start_samples, self._confirmed_samples)
+        interval_samples = round(self._rules.confirm_interval_s * SAMPLE_RATE_HZ)
+        return end_samples - begin_samples >= interval_samples
+
+    def result(
+        self,
+        hypothesis: Hypothesis,
+        start_samples: int,
+        end_samples: int,
+        *,
+        is_confirming: bool,
+        is_silent: bool,
+    ) -> InterimResult | None:
+        """Return what to show of a hypothesis; None if there is nothing to show.
+
+        Args:
+            hypothesis: What was heard.
+            start_samples: Begin of what was heard.
+            end_samples: End of what was heard.
+            is_confirming: It was heard as a final is.
+            is_silent: It ends in silence.
+        """
+        words = [word.text for word in hypothesis.words]
+        agreement = self._agreement
+        if is_confirming:
+            shown = agreement.confirm(words, is_silent=is_silent)
+            self._confirmed_samples = end_samples
+        else:
+            shown = agreement.interim(words)
+        if not shown:
+            return None
+        self._has_shown = True
+        return InterimResult(
+            segment_id=self.segment_id,
+            text=" ".join(shown),
+            stable_text=" ".join(agreement.stable_words),
+            start_samples=start_samples,
+            end_samples=end_samples,
+            confidence=hypothesis.confidence,
+        )
