@@ -44,6 +44,16 @@ exit codes:
 _SERVER_FAULTS = ("INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED")
 
 
+def program_parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """Make the command line of `python -m client.NAME`; the epilog keeps its line breaks."""
+    return argparse.ArgumentParser(
+        prog=f"python -m client.{name}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_server_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say whom to ask for what."""
     parser.add_argument(

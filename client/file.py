@@ -16,6 +16,7 @@ from client.cli import (
     exit_code_of,
     explain,
     integer,
+    program_parser,
     run,
 )
 from client.messages import to_seconds
@@ -83,12 +84,7 @@ class _OutputError(Exception):
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m client.file",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = program_parser("file", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         "paths", metavar="PATH", nargs="+", help='recordings; "-" is raw audio on standard input'
     )

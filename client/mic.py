@@ -12,6 +12,7 @@ from client.cli import (
     add_server_options,
     exit_code_of,
     explain,
+    program_parser,
     run,
 )
 from client.microphone import (
@@ -48,12 +49,7 @@ examples:
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m client.mic",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = program_parser("mic", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         "--device", metavar="NAME_OR_NUMBER", help="microphone; a part of its name will do"
     )

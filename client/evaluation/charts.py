@@ -69,7 +69,12 @@ def line_chart(title: str, x_label: str, y_label: str, lines: Sequence[Line]) ->
                 f'r="4"><title>{escape(line.name)}: {x:g}, {y:.2f}</title></circle>'
                 for x, y in line.points
             ]
-    return _figure(title, _HEIGHT, marks, [line.name for line in lines])
+    keys = [
+        f'<svg viewBox="0 0 24 12" aria-hidden="true">'
+        f'<line class="line s{number % COLOURS}" x2="24" y1="6" y2="6"/></svg>{escape(line.name)}'
+        for number, line in enumerate(lines)
+    ]
+    return _figure(title, _HEIGHT, marks, keys)
 
 
 def bar_chart(title: str, x_label: str, bars: Sequence[Bar], legend: Sequence[str]) -> str:
@@ -100,7 +105,12 @@ def bar_chart(title: str, x_label: str, bars: Sequence[Bar], legend: Sequence[st
             f'<line class="whisker" x1="{x_of(bar.low):.1f}" x2="{x_of(bar.high):.1f}" '
             f'y1="{middle}" y2="{middle}"/>'
         )
-    return _figure(title, height, marks, legend)
+    keys = [
+        f'<svg viewBox="0 0 12 12" aria-hidden="true">'
+        f'<rect class="bar s{number % COLOURS}" width="12" height="12"/></svg>{escape(name)}'
+        for number, name in enumerate(legend)
+    ]
+    return _figure(title, height, marks, keys)
 
 
 def ticks(least: float, most: float) -> list[float]:
@@ -115,15 +125,12 @@ def ticks(least: float, most: float) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
-def _figure(title: str, height: float, marks: Sequence[str], legend: Sequence[str]) -> str:
-    keys = "".join(
-        f'<span class="key"><i class="s{number % COLOURS}"></i>{escape(name)}</span>'
-        for number, name in enumerate(legend)
-    )
+def _figure(title: str, height: float, marks: Sequence[str], keys: Sequence[str]) -> str:
+    legend = "".join(f'<span class="key">{key}</span>' for key in keys)
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(marks)}</svg><div>{keys}</div></figure>"
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" '
+        f'aria-label="{escape(title)}">{"".join(marks)}</svg><div>{legend}</div></figure>'
     )
 
 

@@ -4,7 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from client.cli import EXIT_CODES_HELP, add_server_options, integer, server_address
+from client.cli import (
+    EXIT_CODES_HELP,
+    add_server_options,
+    integer,
+    program_parser,
+    server_address,
+)
 from client.evaluation.accuracy import Normalizer
 from client.evaluation.conditions import ConditionError, conditions_help, parse_conditions
 from client.evaluation.thresholds import MISSED, THRESHOLDS, WER_RISE
@@ -54,12 +60,8 @@ _EXIT_CODES = EXIT_CODES_HELP.format(
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m client.evaluate",
-        description=_DESCRIPTION,
-        epilog=_EPILOG.format(conditions=conditions_help(), exit_codes=_EXIT_CODES),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    epilog = _EPILOG.format(conditions=conditions_help(), exit_codes=_EXIT_CODES)
+    parser = program_parser("evaluate", _DESCRIPTION, epilog)
     parser.add_argument("manifests", metavar="MANIFEST", nargs="+", type=Path, help="JSON lines")
     add_server_options(parser)
     _add_streaming_options(parser.add_argument_group("streaming"))

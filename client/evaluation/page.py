@@ -1,9 +1,10 @@
 """A report as one page that needs nothing but itself: charts, tables, and clips to listen to."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 from client.evaluation.accuracy import Comparison, Count, Step
 from client.evaluation.charts import Bar, Line, bar_chart, line_chart
@@ -35,9 +36,10 @@ def make_page(report: Report, flac_of: Callable[[Clip], bytes | None]) -> str:
         report: What to show.
         flac_of: What was streamed of a clip, as a FLAC file; None where it cannot be made again.
     """
+    title = f"Speech recognition: {', '.join(_names(report))}"
     sections = [
-        f"<h1>Speech recognition: {escape(', '.join(_names(report)))}</h1>",
-        "".join(f"<p>{escape(headline(result, report))}</p>" for result in report.results),
+        f"<h1>{escape(title)}</h1>",
+        _headlines(report),
         _problems(report),
         _section("Thresholds", [_table(verdicts_table(report))] if report.verdicts else []),
         _section("Differences", [_table(differences_table(report))] if report.differences else []),
@@ -46,15 +48,15 @@ def make_page(report: Report, flac_of: Callable[[Clip], bytes | None]) -> str:
         _section("Most frequent errors", [_errors(result) for result in report.results]),
         _section("Latency", [_latency_charts(report), _table(latency_table(report))]),
         _section("Steadiness", [_table(steadiness_table(report))]),
-        _section("Worst clips", [_clip(clip, flac_of(clip)) for clip in worst_clips(report.clips)]),
+        _section("Worst clips", _worst(report, flac_of)),
         _section("How this was measured", [_methods(report)]),
     ]
     style = (files("client.evaluation") / "page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Evaluation</title><style>{style}</style></head>"
-        f"<body>{''.join(sections)}</body></html>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>"
+        f"<body><main>{''.join(sections)}</main></body></html>\n"
     )
 
 
@@ -86,6 +88,11 @@ def _names(report: Report) -> list[str]:
     return list(dict.fromkeys(result.system for result in report.results)) or ["nothing measured"]
 
 
+def _headlines(report: Report) -> str:
+    lines = [f"<li>{escape(headline(result, report))}</li>" for result in report.results]
+    return f'<ul class="headlines">{"".join(lines)}</ul>' if lines else ""
+
+
 def _series(result: Result) -> str:
     return f"{result.system}, {result.condition}"
 
@@ -108,14 +115,18 @@ def _table(table: Table) -> str:
         return ""
     kinds = [""] * len(table.labels) + [' class="number"'] * len(table.figures)
     heads = zip(kinds, [*table.labels, *table.figures], strict=True)
-    head = "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in heads)
+    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for kind, name in heads)
     rows = "".join(
         "<tr>"
         + "".join(f"<td{k}>{escape(cell)}</td>" for k, cell in zip(kinds, row, strict=True))
         + "</tr>"
         for row in table.rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    # A table that is wider than the screen scrolls by itself, with the keyboard as well.
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(table.title)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _noise_chart(report: Report) -> str:
@@ -181,11 +192,20 @@ def _latency_charts(report: Report) -> str:
     return f'<div class="charts">{"".join(charts)}</div>' if charts else ""
 
 
+def _worst(report: Report, flac_of: Callable[[Clip], bytes | None]) -> list[str]:
+    clips = [_clip(clip, flac_of(clip)) for clip in worst_clips(report.clips)]
+    key = '<p class="faint"><del>said and not heard</del>, <ins>heard and not said</ins></p>'
+    return [key, *clips] if clips else []
+
+
 def _clip(clip: Clip, flac: bytes | None) -> str:
     audio = ""
     if flac is not None:
         data = base64.b64encode(flac).decode("ascii")
-        audio = f'<audio controls preload="none" src="data:audio/flac;base64,{data}"></audio>'
+        audio = (
+            f'<audio controls preload="metadata" aria-label="{escape(clip.name)}" '
+            f'src="data:audio/flac;base64,{data}"></audio>'
+        )
     comparison = clip.comparison
     return (
         f'<div class="clip"><b>{escape(clip.name)}</b> '
@@ -200,6 +220,20 @@ def _methods(report: Report) -> str:
     lines = [*report.methods.items(), *report.settings.items()]
     return (
         "<ul>"
-        + "".join(f"<li>{escape(str(name))}: {escape(str(method))}</li>" for name, method in lines)
+        + "".join(
+            f"<li>{escape(str(name))}: {escape(shown)}</li>"
+            for name, method in lines
+            if (shown := _shown(method))
+        )
         + "</ul>"
     )
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    """Write a setting for people; empty where it says nothing."""
+    if isinstance(value, Mapping):
+        parts = [f"{name} {shown}" for name, part in value.items() if (shown := _shown(part))]
+        return ", ".join(parts)
+    if isinstance(value, list | tuple):
+        return "; ".join(shown for part in value if (shown := _shown(part)))
+    return str(value)

@@ -10,6 +10,8 @@ from typing import IO
 import numpy as np
 import soundfile
 
+from tests.client.fake_server import FakeServer
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,6 +44,13 @@ async def run(
 ) -> tuple[int, str, str]:
     """Run a program to its end."""
     return await outcome(await start(module, *arguments, stdin=stdin))
+
+
+async def transcribe(
+    server: FakeServer, *arguments: str, stdin: IO[bytes] | int | None = None
+) -> tuple[int, str, str]:
+    """Run client.file against a server."""
+    return await run("client.file", "--server", server.address, *arguments, stdin=stdin)
 
 
 def write_tone(path: Path, duration_s: float = 1.0, rate_hz: int = 16_000) -> str:

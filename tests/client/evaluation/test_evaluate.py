@@ -43,11 +43,15 @@ class Tags(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.open, self.links, self.seen = [], [], []
+        self.open, self.links, self.seen, self.unlabelled = [], [], [], []
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
         self.seen.append(tag)
+        names = dict(attrs)
+        if tag in ("audio", "svg") or "tabindex" in names:
+            hidden = names.get("aria-hidden") == "true"
+            self.unlabelled += [] if hidden or names.get("aria-label") else [tag]
         self.links += [value for name, value in attrs if name in ("src", "href")]
         if tag not in self.VOID:
             self.open.append(tag)
@@ -79,8 +83,11 @@ async def test_accuracy_latency_and_steadiness(server, manifest, tmp_path):
     assert report["problems"] == []
     tags = Tags(page.read_text(encoding="utf-8"))
     assert tags.open == []
-    assert {"svg", "audio", "del", "ins", "table"} <= set(tags.seen)
+    assert {"svg", "audio", "del", "ins", "table", "main", "title"} <= set(tags.seen)
+    assert tags.unlabelled == []
     assert all(link.startswith("data:") for link in tags.links)
+    assert "url(" not in page.read_text(encoding="utf-8")
+    assert "{&#x27;" not in page.read_text(encoding="utf-8"), "settings are written for people"
 
 
 async def test_a_slower_recognizer_is_as_much_slower_in_the_report(serve, manifest, tmp_path):
