@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from protos.asr.v1 import asr_pb2
+from protos.asr.v1 import asr_pb2, asr_pb2_grpc
 from tests.conftest import stub_for
 from tests.rpc.streams import audio, config, details, paced, recognize, text
 from tests.tones import pcm, quiet, tones
@@ -127,7 +127,10 @@ async def test_connections_are_bounded_and_probes_have_their_own(serve):
             assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
         for one in held:
             one.close()
-        async with stub_for(running.address) as stub:
+        async with grpc.aio.insecure_channel(running.address) as channel:
+            # Until the server has noticed that the others are gone.
+            await channel.channel_ready()
+            stub = asr_pb2_grpc.SpeechServiceStub(channel)
             assert text(await recognize(stub, [config(), *audio(SPEECH)])) == "alfa bravo charlie"
 
 
