@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from service.core.errors import ClientError
-from service.engine.refusals import RefusalError
+from service.engine.refusals import Quota, RefusalError
 from service.rpc.catalogue import CATALOGUE
 
 DOMAIN = "asr.v1"
@@ -51,13 +52,9 @@ def failure_of(error: Exception) -> Failure:
             return Failure(reason, str(error), error.metadata, _bad_request(error))
         case RefusalError(reason=reason) if reason in CATALOGUE:
             after_s = error.retry_after_s
-            return Failure(
-                reason,
-                str(error),
-                error.metadata,
-                _refusal_details(error),
-                None if after_s is None else round(after_s * 1000),
-            )
+            after_ms = None if after_s is None else math.ceil(after_s * 1000)
+            details = _refusal_details(error.quota, after_ms)
+            return Failure(reason, str(error), error.metadata, details, after_ms)
         case _:
             error_id = uuid.uuid4().hex[:12]
             log.error("internal error", error_id=error_id, exc_info=error)
@@ -97,16 +94,16 @@ def _bad_request(error: ClientError) -> tuple[Message, ...]:
     return (error_details_pb2.BadRequest(field_violations=[violation]),)
 
 
-def _refusal_details(error: RefusalError) -> tuple[Message, ...]:
+def _refusal_details(quota: Quota | None, retry_after_ms: int | None) -> tuple[Message, ...]:
     details: list[Message] = []
-    if error.quota is not None:
+    if quota is not None:
         violation = error_details_pb2.QuotaFailure.Violation(
-            subject=error.quota.subject, description=error.quota.description
+            subject=quota.subject, description=quota.description
         )
         details.append(error_details_pb2.QuotaFailure(violations=[violation]))
-    if error.retry_after_s is not None:
-        nanos = round(error.retry_after_s * 1_000_000_000)
-        delay = Duration(seconds=nanos // 1_000_000_000, nanos=nanos % 1_000_000_000)
+    if retry_after_ms is not None:
+        delay = Duration()
+        delay.FromMilliseconds(retry_after_ms)
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return tuple(details)
 
