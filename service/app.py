@@ -6,10 +6,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import IntEnum
+from typing import Any
 
 import grpc
 import structlog
@@ -19,8 +19,18 @@ from service.core.vad import DetectorFactory, EnergyDetector
 from service.detectors import silero
 from service.engine.callers import Callers
 from service.engine.engine import Engine, Model
-from service.engine.refusals import DrainingError
+from service.engine.refusals import DrainingError, EngineFailedError
 from service.engine.slots import Slots
+from service.engine.supervision import Supervisor, Watch
+from service.process import (
+    ExitStatus,
+    complain,
+    exit_blocked,
+    exit_now,
+    exit_within,
+    say,
+    stop_on_signals,
+)
 from service.recognizers import registry
 from service.recognizers.base import ModelUnavailableError
 from service.rpc.guard import Guard
@@ -31,26 +41,19 @@ from service.rpc.transport import server_options
 from service.settings import Settings, SettingsError, load_settings
 from service.telemetry import configure_logging
 
-HEALTH_INTERVAL_S = 1.0
-"""How often it is seen to that the engine still runs."""
-
 LAST_FINALS_S = 5.0
 """Time to decode and send the finals of streams that were cut at the end of the grace."""
+
+LAST_WORDS_S = 2.0
+"""In which a server whose engine has failed still answers, with the truth."""
+
+CLOSING_S = 20.0
+"""Time to free everything when all streams have ended."""
 
 TAKES_STREAMS = ("", SERVICE, READINESS)
 """Names of the health service that tell whether new streams are welcome."""
 
 log = structlog.get_logger()
-
-
-class ExitStatus(IntEnum):
-    """What the process says when it ends; documented in --help."""
-
-    STOPPED = 0
-    FAILED = 1
-    WRONG_SETTINGS = 2
-    NO_MODEL = 3
-    CANNOT_LISTEN = 4
 
 
 class StartError(Exception):
@@ -65,41 +68,55 @@ def main(arguments: Sequence[str]) -> ExitStatus:
     """Serve until a signal; return the exit status."""
     try:
         settings = load_settings(arguments)
-        configure_logging(settings.log_level, settings.log_format)
+        lines = configure_logging(settings.log_level, settings.log_format)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(serve(settings))
+            return runner.run(serve(settings, lines.drain))
     except SettingsError as error:
-        _complain(error)
+        complain(error)
         return ExitStatus.WRONG_SETTINGS
     except StartError as error:
-        _complain(error)
+        complain(error)
         return error.status
     except KeyboardInterrupt:
         return ExitStatus.STOPPED
 
 
-async def serve(settings: Settings) -> ExitStatus:
-    """Load, serve, and stop when told to.
+async def serve(settings: Settings, flush_log: Callable[[], None]) -> ExitStatus:
+    """Load, serve, and stop when told to. Ends the process itself when something hangs.
 
     Raises:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
-    stop = _stop_on_signals()
+    stop = stop_on_signals(lambda number: log.info("stopping", signal=number.name))
     async with run_server(settings) as running:
+        failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        watch = Watch(running.engine.schedulers, settings.max_decode_s, settings.max_block_s)
+        supervisor = Supervisor(watch, failure.set_result, lambda: exit_blocked(flush_log))
         models = ", ".join(running.engine.capabilities)
-        _say(
+        say(
             f"listening on {running.address}, models: {models}, "
             f"at most {settings.max_streams} streams"
         )
-        is_well = await _watch(running.engine, stop)
-        if is_well:
+        await _either(stop, failure)
+        if not failure.done():
             # Ctrl-C is a person's, and no load balancer has to be told.
             lame_duck_s = settings.lame_duck_s if stop.result() is signal.SIGTERM else 0.0
-            await running.drain(settings.grace_s, lame_duck_s, settings.notice_s)
-        else:
-            log.error("a decoding thread died; stopping")
-            await running.drain(0.0)
-    return ExitStatus.STOPPED if is_well else ExitStatus.FAILED
+            draining = asyncio.create_task(
+                running.drain(settings.grace_s, lame_duck_s, settings.notice_s)
+            )
+            await _either(draining, failure)
+        if failure.done():
+            log.critical("recognition has failed; stopping", problem=failure.result())
+            await running.fail()
+            exit_now(ExitStatus.FAILED, flush_log)
+        supervisor.close()
+        # What is left to close may hang; every stream has had its answer.
+        exit_within(CLOSING_S, lambda: exit_now(ExitStatus.FAILED, flush_log))
+    return ExitStatus.STOPPED
+
+
+async def _either(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,12 @@ class RunningServer:
         self.engine.interrupt(DrainingError())
         self.health.close()
         await self.server.stop(LAST_FINALS_S)
+
+    async def fail(self) -> None:
+        """Tell everyone that nothing is recognized here any more, and leave time to hear it."""
+        self.health.set((*TAKES_STREAMS, LIVENESS), is_serving=False)
+        self.engine.fail(EngineFailedError())
+        await asyncio.sleep(LAST_WORDS_S)
 
 
 @asynccontextmanager
@@ -252,38 +275,3 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     import uvloop
 
     return uvloop.Loop
-
-
-def _say(line: str) -> None:
-    """Tell whoever started the server, or a script that waits for the line."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def _complain(error: Exception) -> None:
-    sys.stderr.write(f"error: {error}\n")
-
-
-def _stop_on_signals() -> asyncio.Future[signal.Signals]:
-    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[signal.Signals] = loop.create_future()
-
-    def on_signal(number: signal.Signals) -> None:
-        if stop.done():
-            os._exit(128 + number)
-        log.info("stopping", signal=number.name)
-        stop.set_result(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    return stop
-
-
-async def _watch(engine: Engine, stop: asyncio.Future[signal.Signals]) -> bool:
-    """Wait until the process is told to stop, or the engine dies; return whether it is well."""
-    while engine.is_healthy:
-        done, _ = await asyncio.wait({stop}, timeout=HEALTH_INTERVAL_S)
-        if done:
-            return True
-    return False

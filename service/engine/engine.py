@@ -19,11 +19,15 @@ from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
 from service.core.session import RecognitionSession
 from service.core.vad import DetectorFactory
 from service.engine.recording import open_recording
+from service.engine.refusals import UnavailableError
 from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
 from service.engine.slots import Slots
 from service.engine.stream import MAX_BACKLOG_S, LiveStream
 from service.recognizers.base import Recognizer
+
+CLOSE_S = 5.0
+"""Time for the decodes that run to end; what takes longer is taken to hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,9 @@ class Engine:
         return {name: model.recognizer.capabilities for name, model in self._models.items()}
 
     @property
-    def is_healthy(self) -> bool:
-        """Whether every model can still decode."""
-        return all(scheduler.is_alive for scheduler in self._schedulers.values())
+    def schedulers(self) -> Mapping[str, Scheduler]:
+        """The threads of each model, to watch over."""
+        return self._schedulers
 
     def model_name(self, request: StreamRequest) -> str:
         """Return the name of the model that a request means.
@@ -171,11 +175,17 @@ class Engine:
                 feeding.cancel()
         return Recognition(events, live.cursors.received_s)
 
+    def fail(self, error: UnavailableError) -> None:
+        """End every stream with this error, at once, and admit no more."""
+        self.slots.refuse(error)
+        for stream in self._streams:
+            stream.fail(error)
+
     def close(self) -> None:
-        """Stop the threads and free the models."""
+        """Stop the threads and free the models; a thread that hangs keeps its model."""
         for name, model in self._models.items():
-            self._schedulers[name].close()
-            model.recognizer.close()
+            if self._schedulers[name].close(CLOSE_S):
+                model.recognizer.close()
 
 
 async def _feed(live: LiveStream, blocks: Iterator[bytes]) -> None:
