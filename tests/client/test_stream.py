@@ -14,7 +14,15 @@ from client.stream import (
     StreamingConfig,
     to_seconds,
 )
-from tests.client.fake_server import STARTED, abort, count_bytes, fake_server, final, interim
+from tests.client.fake_server import (
+    STARTED,
+    abort,
+    count_bytes,
+    ending,
+    fake_server,
+    final,
+    interim,
+)
 
 
 async def block_source(*blocks):
@@ -456,3 +464,33 @@ async def test_a_stream_is_fed_once():
         second = block_source(b"34")
         with pytest.raises(RuntimeError, match="already"):
             stream.feed(second)
+
+
+async def test_the_notice_of_the_end_is_known_at_once():
+    """A stream knows that the server will end it before anyone reads that transcript."""
+
+    async def drain(_, requests, context):
+        yield STARTED
+        yield ending("DRAINING", 5.0)
+        async for _ in requests:
+            pass
+        yield final("said")
+        await abort(context, grpc.StatusCode.UNAVAILABLE, "DRAINING", "go elsewhere")
+
+    async with (
+        fake_server(drain) as server,
+        Client(server.address) as client,
+        client.stream() as stream,
+    ):
+        assert await anext(stream) == STARTED
+        while stream.ending is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert (stream.ending.reason, to_seconds(stream.ending.time_left)) == ("DRAINING", 5.0)
+        await stream.finish()
+        assert [t.WhichOneof("event") for t in [await anext(stream), await anext(stream)]] == [
+            "stream_ending",
+            "final_result",
+        ]
+        with pytest.raises(RecognitionError) as end:
+            await anext(stream)
+        assert end.value.reason == "DRAINING"
