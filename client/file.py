@@ -19,7 +19,7 @@ from client.cli import (
     program_parser,
     run,
 )
-from client.messages import to_seconds
+from client.messages import describe_ending, to_seconds
 from client.pace import Pace
 from client.prefetch import prefetched
 from client.render import FORMATS, Format, make_format
@@ -236,6 +236,8 @@ async def _transcribe(
                     screen.interim(transcript.interim_result)
                 elif transcript.HasField("final_result"):
                     screen.settled()
+                elif transcript.HasField("stream_ending"):
+                    screen.note(f"client.file: {describe_ending(transcript.stream_ending)}")
                 screen.progress(to_seconds(transcript.processed_offset))
                 screen.results(form.add(transcript))
     if options.realtime and pace.worst_lateness_s > NOTABLE_LATENESS_S:

@@ -15,6 +15,7 @@ from client.cli import (
     program_parser,
     run,
 )
+from client.messages import describe_ending
 from client.microphone import (
     TARGET_RATE_HZ,
     AudioSystem,
@@ -136,6 +137,8 @@ async def _converse(
                     screen.interim(transcript.interim_result)
                 elif transcript.HasField("final_result"):
                     screen.settled()
+                elif transcript.HasField("stream_ending"):
+                    screen.note(f"client.mic: {describe_ending(transcript.stream_ending)}")
                 screen.results(form.add(transcript))
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from client.errors import RecognitionError
 from client.inbox import Inbox
 from client.messages import to_duration
-from protos.asr.v1.asr_pb2 import AudioChunk, Flush, Silence, Transcript
+from protos.asr.v1.asr_pb2 import AudioChunk, Flush, Silence, StreamEnding, Transcript
 
 MESSAGE_BYTES = 64 * 1024
 """Longer audio is sent as several messages. The contract allows 256 KiB unless the server is
@@ -56,12 +56,22 @@ class RecognitionStream:
         self._half_closed = False
         self._feeding: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
+        self._ending: StreamEnding | None = None
         self._receiving = asyncio.create_task(self._receive(), name="asr-receive")
 
     @property
     def ended(self) -> bool:
         """Whether the server has ended the stream; transcripts may be left to read."""
         return self._receiving.done()
+
+    @property
+    def ending(self) -> StreamEnding | None:
+        """What the server last said about ending the stream; None while it said nothing.
+
+        It is a transcript as well, and known here as soon as it arrives. After it, open another
+        stream and go on there; the finals of what this one was sent still come.
+        """
+        return self._ending
 
     async def send(self, audio: bytes) -> bool:
         """Send audio of any length; waits while the server takes no more.
@@ -175,6 +185,8 @@ class RecognitionStream:
     async def _receive(self) -> None:
         """Move transcripts to the inbox until the call ends, then learn how it ended."""
         while (transcript := await self._call.read()) is not None:
+            if transcript.HasField("stream_ending"):
+                self._ending = transcript.stream_ending
             await self._inbox.put(transcript)
         # A source that failed before is the cause of whatever came of it.
         self._failure = self._failure or await self._call.failure()

@@ -94,7 +94,8 @@ def _wait_until_ready(server: subprocess.Popen[str], addresses: queue.Queue[str 
 def stop(server: subprocess.Popen[str]) -> None:
     """Ask the server to end, and make it end if it does not."""
     if server.poll() is None:
-        server.send_signal(signal.SIGTERM)
+        # As Ctrl-C, which does not wait for load balancers.
+        server.send_signal(signal.SIGINT)
     try:
         server.wait(timeout=STOP_S)
     except subprocess.TimeoutExpired:

@@ -6,46 +6,54 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import IntEnum
+from typing import Any
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from service.core.vad import DetectorFactory, EnergyDetector
 from service.detectors import silero
+from service.engine.callers import Callers
 from service.engine.engine import Engine, Model
-from service.engine.slots import DrainingError, Slots
+from service.engine.refusals import DrainingError, EngineFailedError
+from service.engine.slots import Slots
+from service.engine.supervision import Supervisor, Watch
+from service.process import (
+    ExitStatus,
+    complain,
+    exit_blocked,
+    exit_now,
+    exit_within,
+    say,
+    stop_on_signals,
+)
 from service.recognizers import registry
 from service.recognizers.base import ModelUnavailableError
-from service.rpc.servicer import SERVICE, Limits, SpeechServicer
+from service.rpc.guard import Guard
+from service.rpc.health import HEALTH_SERVICE, LIVENESS, READINESS, Health
+from service.rpc.limits import Limits
+from service.rpc.servicer import SERVICE, SpeechServicer
+from service.rpc.transport import server_options
 from service.settings import Settings, SettingsError, load_settings
 from service.telemetry import configure_logging
-
-HEALTH_INTERVAL_S = 1.0
-"""How often it is seen to that the engine still runs."""
 
 LAST_FINALS_S = 5.0
 """Time to decode and send the finals of streams that were cut at the end of the grace."""
 
-MESSAGE_OVERHEAD_BYTES = 65_536
-"""Of a recording's message, beside the recording: config and field headers."""
+LAST_WORDS_S = 2.0
+"""In which a server whose engine has failed still answers, with the truth."""
+
+CLOSING_S = 20.0
+"""Time to free everything when all streams have ended."""
+
+TAKES_STREAMS = ("", SERVICE, READINESS)
+"""Names of the health service that tell whether new streams are welcome."""
 
 log = structlog.get_logger()
-
-
-class ExitStatus(IntEnum):
-    """What the process says when it ends; documented in --help."""
-
-    STOPPED = 0
-    FAILED = 1
-    WRONG_SETTINGS = 2
-    NO_MODEL = 3
-    CANNOT_LISTEN = 4
 
 
 class StartError(Exception):
@@ -60,37 +68,55 @@ def main(arguments: Sequence[str]) -> ExitStatus:
     """Serve until a signal; return the exit status."""
     try:
         settings = load_settings(arguments)
-        configure_logging(settings.log_level, settings.log_format)
+        lines = configure_logging(settings.log_level, settings.log_format)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(serve(settings))
+            return runner.run(serve(settings, lines.drain))
     except SettingsError as error:
-        _complain(error)
+        complain(error)
         return ExitStatus.WRONG_SETTINGS
     except StartError as error:
-        _complain(error)
+        complain(error)
         return error.status
     except KeyboardInterrupt:
         return ExitStatus.STOPPED
 
 
-async def serve(settings: Settings) -> ExitStatus:
-    """Load, serve, and stop when told to.
+async def serve(settings: Settings, flush_log: Callable[[], None]) -> ExitStatus:
+    """Load, serve, and stop when told to. Ends the process itself when something hangs.
 
     Raises:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
-    stop = _stop_on_signals()
+    stop = stop_on_signals(lambda number: log.info("stopping", signal=number.name))
     async with run_server(settings) as running:
+        failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        watch = Watch(running.engine.schedulers, settings.max_decode_s, settings.max_block_s)
+        supervisor = Supervisor(watch, failure.set_result, lambda: exit_blocked(flush_log))
         models = ", ".join(running.engine.capabilities)
-        _say(
+        say(
             f"listening on {running.address}, models: {models}, "
             f"at most {settings.max_streams} streams"
         )
-        is_well = await _watch(running.engine, stop)
-        if not is_well:
-            log.error("a decoding thread died; stopping")
-        await running.drain(settings.grace_s if is_well else 0.0)
-    return ExitStatus.STOPPED if is_well else ExitStatus.FAILED
+        await _either(stop, failure)
+        if not failure.done():
+            # Ctrl-C is a person's, and no load balancer has to be told.
+            lame_duck_s = settings.lame_duck_s if stop.result() is signal.SIGTERM else 0.0
+            draining = asyncio.create_task(
+                running.drain(settings.grace_s, lame_duck_s, settings.notice_s)
+            )
+            await _either(draining, failure)
+        if failure.done():
+            log.critical("recognition has failed; stopping", problem=failure.result())
+            await running.fail()
+            exit_now(ExitStatus.FAILED, flush_log)
+        supervisor.close()
+        # What is left to close may hang; every stream has had its answer.
+        exit_within(CLOSING_S, lambda: exit_now(ExitStatus.FAILED, flush_log))
+    return ExitStatus.STOPPED
+
+
+async def _either(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,41 +125,78 @@ class RunningServer:
 
     address: str
     """HOST:PORT."""
+    health_address: str
+    """Of the port for health checks alone, or empty."""
     engine: Engine
     server: grpc.aio.Server
-    health: health.aio.HealthServicer
+    health: Health
+    servicer: SpeechServicer
 
-    async def drain(self, grace_s: float) -> None:
-        """Admit no more, let streams end, then make final what the remaining ones have heard."""
-        await _set_health(self.health, health_pb2.HealthCheckResponse.NOT_SERVING)
-        self.engine.slots.drain()
-        await self.engine.slots.wait_until_free(grace_s)
-        self.engine.interrupt(
-            DrainingError("the server is stopping; go on with another one, or shortly")
-        )
+    async def drain(self, grace_s: float, lame_duck_s: float = 0.0, notice_s: float = 0.0) -> None:
+        """Stop in good order; returns within the sum of the times and LAST_FINALS_S.
+
+        1. Health says NOT_SERVING; new streams are still taken for ``lame_duck_s``, since
+           whoever sends them has not heard of it yet.
+        2. New streams are refused. Open ones have ``grace_s`` to end.
+        3. ``notice_s`` before that is over, the remaining ones are told.
+        4. What they have said is made final, and they end with UNAVAILABLE.
+        """
+        slots = self.engine.slots
+        self.health.set(TAKES_STREAMS, is_serving=False)
+        await asyncio.sleep(lame_duck_s)
+        slots.drain()
+        told_s = min(notice_s, grace_s)
+        is_free = await slots.wait_until_free(grace_s - told_s)
+        if told_s and not is_free:
+            self.engine.warn(DrainingError.reason, told_s)
+            await slots.wait_until_free(told_s)
+        self.engine.interrupt(DrainingError())
+        self.health.close()
         await self.server.stop(LAST_FINALS_S)
+
+    async def fail(self) -> None:
+        """Tell everyone that nothing is recognized here any more, and leave time to hear it."""
+        self.health.set((*TAKES_STREAMS, LIVENESS), is_serving=False)
+        self.engine.fail(EngineFailedError())
+        await asyncio.sleep(LAST_WORDS_S)
 
 
 @asynccontextmanager
 async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
     """Serve while the block runs: ready, with every model warm, when it is entered.
 
+    Until then streams are refused with LOADING, and health says that it lives but is not
+    ready.
+
     Raises:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
-    server = _new_server(settings)
-    port = _bind(server, settings.listen)
-    engine = await load_engine(settings)
+    server = grpc.aio.server(interceptors=[Guard()], options=server_options(settings))
+    address = _bind(server, settings.listen)
+    # Of its own, so that probes get through when all connections are taken.
+    health_server = grpc.aio.server(interceptors=[Guard()], options=[("grpc.so_reuseport", 0)])
+    health_address = _bind(health_server, settings.health_listen) if settings.health_listen else ""
+    health = Health((*TAKES_STREAMS, LIVENESS))
+    servicer = SpeechServicer(
+        _limits(settings), Callers(settings.max_streams_per_caller, settings.max_starts_per_caller)
+    )
+    _mount(server, servicer, health, settings)
+    health_server.add_generic_rpc_handlers((health.handler(),))
+    engine: Engine | None = None
     try:
-        health_servicer = _add_services(server, engine, settings)
-        await engine.warm_up()
+        health.set((LIVENESS,), is_serving=True)
         await server.start()
-        await _set_health(health_servicer, health_pb2.HealthCheckResponse.SERVING)
-        host = settings.listen.rpartition(":")[0]
-        yield RunningServer(f"{host}:{port}", engine, server, health_servicer)
+        await health_server.start()
+        engine = await load_engine(settings)
+        await engine.warm_up()
+        servicer.serve(engine)
+        health.set(TAKES_STREAMS, is_serving=True)
+        yield RunningServer(address, health_address, engine, server, health, servicer)
     finally:
         await server.stop(0)
-        engine.close()
+        await health_server.stop(0)
+        if engine is not None:
+            engine.close()
 
 
 async def load_engine(settings: Settings) -> Engine:
@@ -165,56 +228,45 @@ async def load_engine(settings: Settings) -> Engine:
     if problems:
         raise StartError(ExitStatus.NO_MODEL, "\n".join(problems))
     return Engine(
-        models, new_detector, Slots(settings.max_streams), settings.interim_interval_ms / 1000
+        models,
+        new_detector,
+        Slots(settings.max_streams),
+        settings.interim_interval_ms / 1000,
+        settings.max_backlog_s,
     )
 
 
-def _add_services(
-    server: grpc.aio.Server, engine: Engine, settings: Settings
-) -> health.aio.HealthServicer:
-    """Mount speech, health and reflection; health says NOT_SERVING until it is set."""
-    limits = Limits(settings.max_audio_message_bytes, settings.max_recording_bytes)
-    server.add_generic_rpc_handlers((SpeechServicer(engine, limits).handler(),))
-    health_servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        audio_message_bytes=settings.max_audio_message_bytes,
+        recording_bytes=settings.max_recording_bytes,
+        first_message_s=settings.first_message_s,
+        idle_s=settings.idle_s,
+        stream_s=settings.max_stream_s,
+        notice_s=settings.notice_s,
+    )
+
+
+def _mount(
+    server: grpc.aio.Server, servicer: SpeechServicer, health: Health, settings: Settings
+) -> None:
+    server.add_generic_rpc_handlers((servicer.handler(), health.handler()))
     if settings.reflection:
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-    return health_servicer
 
 
-def _new_server(settings: Settings) -> grpc.aio.Server:
-    return grpc.aio.server(
-        options=[
-            (
-                "grpc.max_receive_message_length",
-                settings.max_recording_bytes + MESSAGE_OVERHEAD_BYTES,
-            ),
-            # Without these two a stream that is not read buffers two minutes of audio.
-            ("grpc.http2.bdp_probe", 0),
-            ("grpc.http2.lookahead_bytes", 16_384),
-            # All three, or a peer that is gone is noticed after a minute only.
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.keepalive_timeout_ms", 5_000),
-            ("grpc.http2.ping_timeout_ms", 5_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-            ("grpc.server_handshake_timeout_ms", 5_000),
-            # A second server on the same port is to fail, not to share it unnoticed.
-            ("grpc.so_reuseport", 0),
-        ]
-    )
-
-
-def _bind(server: grpc.aio.Server, address: str) -> int:
+def _bind(server: grpc.aio.Server, address: str) -> str:
+    """Take an address; returns it with the port that was got for port 0."""
     try:
-        return server.add_insecure_port(address)
+        port = server.add_insecure_port(address)
     except RuntimeError as error:
         raise StartError(
             ExitStatus.CANNOT_LISTEN,
             f"cannot listen on {address}: it is taken or not an address of this machine; "
-            "choose another with --listen HOST:PORT",
+            "choose another HOST:PORT",
         ) from error
+    return f"{address.rpartition(':')[0]}:{port}"
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -223,47 +275,3 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     import uvloop
 
     return uvloop.Loop
-
-
-def _say(line: str) -> None:
-    """Tell whoever started the server, or a script that waits for the line."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def _complain(error: Exception) -> None:
-    sys.stderr.write(f"error: {error}\n")
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """Return what the first SIGTERM or SIGINT sets; the second one ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        log.info("stopping", signal=number.name)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    return stop
-
-
-async def _watch(engine: Engine, stop: asyncio.Event) -> bool:
-    """Wait until the process is told to stop, or the engine dies; return whether it is well."""
-    while engine.is_healthy:
-        try:
-            await asyncio.wait_for(stop.wait(), HEALTH_INTERVAL_S)
-        except TimeoutError:
-            continue
-        return True
-    return False
-
-
-async def _set_health(
-    servicer: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus
-) -> None:
-    for name in ("", SERVICE):
-        await servicer.set(name, status)

@@ -55,6 +55,80 @@ class Settings(BaseModel):
     max_streams: int = Field(
         32, ge=1, le=100_000, description="streams at once; more are refused with UNAVAILABLE"
     )
+    max_streams_per_caller: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="streams of one caller at once, more are refused with RESOURCE_EXHAUSTED; "
+        "0 is as many as there are. Callers are told apart by address, so leave it at 0 behind "
+        "a proxy",
+    )
+    max_starts_per_caller: float = Field(
+        200.0,
+        ge=0,
+        le=1_000_000,
+        description="streams that one caller may open a second, two seconds' worth at once; "
+        "0 is any number",
+    )
+    max_stream_s: float = Field(
+        86_400.0, ge=0, le=31_536_000, description="longest duration of a stream; 0 is endless"
+    )
+    idle_s: float = Field(
+        60.0,
+        ge=0,
+        le=86_400,
+        description="how long a stream may send nothing, or leave its results unread, before "
+        "it is ended; 0 is for ever",
+    )
+    first_message_s: float = Field(
+        10.0, ge=0, le=3_600, description="time for a new stream to send its config; 0 is any"
+    )
+    max_backlog_s: float = Field(
+        60.0,
+        ge=1,
+        le=3_600,
+        description="audio of a stream that may wait for its finals before no more is read",
+    )
+    read_ahead_s: float = Field(
+        0.5,
+        ge=0.25,
+        le=60,
+        description="audio (at 16 kHz, 16 bit) that the network layer takes of a stream before "
+        "it is read",
+    )
+    max_connections: int = Field(
+        1_000,
+        ge=0,
+        le=1_000_000,
+        description="connections at once, more are closed; 0 is any number. Probes count too, "
+        "so give them --health-listen",
+    )
+    keepalive_s: float = Field(
+        20.0, ge=0.5, le=7_200, description="silence on a connection after which it is asked"
+    )
+    keepalive_timeout_s: float = Field(
+        5.0, ge=0.5, le=600, description="time for its answer; a dead peer frees its slot then"
+    )
+    health_listen: str = Field(
+        "",
+        pattern=r"^(.+:\d{1,5})?$",
+        description="HOST:PORT for health checks alone, plain text, beside those of --listen; "
+        "empty is none",
+    )
+    max_decode_s: float = Field(
+        60.0,
+        ge=1,
+        le=3_600,
+        description="longest time of one decode; one that takes longer is taken to hang, and "
+        "the process ends with status 1",
+    )
+    max_block_s: float = Field(
+        10.0,
+        ge=1,
+        le=600,
+        description="longest time that the process may do nothing at all before it ends itself "
+        "with status 1",
+    )
     workers: int = Field(
         0, ge=0, le=256, description="decodes at the same time, per model; 0 is one per core"
     )
@@ -80,7 +154,21 @@ class Settings(BaseModel):
         67_108_864, ge=1_024, le=1_073_741_824, description="largest recording for Recognize"
     )
     grace_s: float = Field(
-        10.0, ge=0, le=3_600, description="seconds that open streams have to end after SIGTERM"
+        10.0, ge=0, le=3_600, description="seconds that open streams have to end when stopping"
+    )
+    lame_duck_s: float = Field(
+        3.0,
+        ge=0,
+        le=600,
+        description="seconds after SIGTERM in which health says NOT_SERVING and new streams are "
+        "still taken, so that load balancers lose none; more than their health interval. Ctrl-C "
+        "does not wait",
+    )
+    notice_s: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="so long before the server ends a stream its client is told; 0 is not at all",
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
 

@@ -19,7 +19,10 @@ from tests.rpc.streams import audio, config, recognize, text
 from tests.tones import pcm, tones
 
 FOLDER = Path(__file__).parent.parent
-SCRIPTED = ("--model", "scripted", "--voice-activity", "energy", "--listen", "127.0.0.1:0")
+SCRIPTED = (
+    *("--model", "scripted", "--voice-activity", "energy"),
+    *("--listen", "127.0.0.1:0", "--lame-duck-s", "0"),
+)
 
 
 @contextmanager

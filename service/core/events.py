@@ -55,7 +55,16 @@ class FlushDone:
     flush_id: str
 
 
-Event = SpeechStarted | SpeechEnded | InterimResult | FinalResult | FlushDone
+@dataclass(frozen=True, slots=True)
+class StreamEnding:
+    """The stream will be ended from outside, though the client has not ended it."""
+
+    reason: str
+    """The one that the status at the end will carry."""
+    time_left_s: float
+
+
+Event = SpeechStarted | SpeechEnded | InterimResult | FinalResult | FlushDone | StreamEnding
 
 
 @dataclass(frozen=True, slots=True)

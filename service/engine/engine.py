@@ -13,17 +13,21 @@ import numpy as np
 from service.core.audio import looks_like_a_file
 from service.core.capabilities import Capabilities
 from service.core.decoding import JobKind
-from service.core.errors import InvalidFieldError, UnknownModelError
+from service.core.errors import InvalidFieldError, UnknownModelError, quoted
 from service.core.events import Event
 from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
 from service.core.session import RecognitionSession
 from service.core.vad import DetectorFactory
 from service.engine.recording import open_recording
+from service.engine.refusals import UnavailableError
 from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
 from service.engine.slots import Slots
-from service.engine.stream import LiveStream
+from service.engine.stream import MAX_BACKLOG_S, LiveStream
 from service.recognizers.base import Recognizer
+
+CLOSE_S = 5.0
+"""Time for the decodes that run to end; what takes longer is taken to hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,14 @@ class Engine:
         new_detector: DetectorFactory,
         slots: Slots,
         interim_interval_s: float = 0.5,
+        max_backlog_s: float = MAX_BACKLOG_S,
     ) -> None:
         """Serve these models, the first as the default."""
         self._models = {model.name: model for model in models}
         self._default = models[0].name
         self._new_detector = new_detector
         self._interim_interval_s = interim_interval_s
+        self._max_backlog_s = max_backlog_s
         self._schedulers = {model.name: Scheduler(model.name, model.workers) for model in models}
         self._streams: set[LiveStream] = set()
         self.slots = slots
@@ -69,9 +75,9 @@ class Engine:
         return {name: model.recognizer.capabilities for name, model in self._models.items()}
 
     @property
-    def is_healthy(self) -> bool:
-        """Whether every model can still decode."""
-        return all(scheduler.is_alive for scheduler in self._schedulers.values())
+    def schedulers(self) -> Mapping[str, Scheduler]:
+        """The threads of each model, to watch over."""
+        return self._schedulers
 
     def model_name(self, request: StreamRequest) -> str:
         """Return the name of the model that a request means.
@@ -82,8 +88,10 @@ class Engine:
         name = request.model or self._default
         if name not in self._models:
             raise UnknownModelError(
-                f"model {name!r} is not served here; choose one of: {', '.join(self._models)}",
+                f"model {quoted(name)} is not served here; "
+                f"choose one of: {', '.join(self._models)}",
                 "model",
+                {"models": ",".join(self._models)},
             )
         return name
 
@@ -115,7 +123,9 @@ class Engine:
         config = session_config(request, recognizer.capabilities, self._interim_interval_s)
         with self.slots.lease():
             session = RecognitionSession(config, self._new_detector)
-            live = LiveStream(session, recognizer, options, self._schedulers[name])
+            live = LiveStream(
+                session, recognizer, options, self._schedulers[name], self._max_backlog_s
+            )
             self._streams.add(live)
             try:
                 yield live
@@ -123,6 +133,11 @@ class Engine:
                 self._streams.discard(live)
                 # The slot stays taken until no thread works for the stream any more.
                 await asyncio.shield(live.close())
+
+    def warn(self, reason: str, time_left_s: float) -> None:
+        """Tell every stream that it will be ended, for this reason, after this time."""
+        for stream in self._streams:
+            stream.warn(reason, time_left_s)
 
     def interrupt(self, error: Exception) -> None:
         """Make final what every stream has heard, and end it with this error."""
@@ -160,11 +175,17 @@ class Engine:
                 feeding.cancel()
         return Recognition(events, live.cursors.received_s)
 
+    def fail(self, error: UnavailableError) -> None:
+        """End every stream with this error, at once, and admit no more."""
+        self.slots.refuse(error)
+        for stream in self._streams:
+            stream.fail(error)
+
     def close(self) -> None:
-        """Stop the threads and free the models."""
+        """Stop the threads and free the models; a thread that hangs keeps its model."""
         for name, model in self._models.items():
-            self._schedulers[name].close()
-            model.recognizer.close()
+            if self._schedulers[name].close(CLOSE_S):
+                model.recognizer.close()
 
 
 async def _feed(live: LiveStream, blocks: Iterator[bytes]) -> None:

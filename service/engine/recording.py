@@ -73,9 +73,10 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[bytes]:
         raise _unreadable(error) from error
 
 
-def _unreadable(error: Exception) -> InvalidAudioError:
+def _unreadable(error: soundfile.LibsndfileError) -> InvalidAudioError:
+    # Only what libsndfile says: the exception's own text names objects of this process.
     return InvalidAudioError(
-        f"the file cannot be read as audio ({error}); "
+        f"the file cannot be read as audio ({error.error_string.rstrip('.')}); "
         "send WAV, FLAC, OGG or MP3, or raw samples with audio_format",
         "audio",
     )

@@ -8,7 +8,7 @@ from service.core.audio import AudioFormat
 from service.core.capabilities import Capabilities
 from service.core.decoding import DecodingRules
 from service.core.endpointing import Endpointing
-from service.core.errors import InvalidFieldError
+from service.core.errors import InvalidFieldError, quoted
 from service.core.hypothesis import DecodeOptions, Phrase
 from service.core.interims import CONFIRM_INTERVAL_S, InterimRules
 from service.core.session import SessionConfig
@@ -97,7 +97,8 @@ def _language(code: str, model: str, languages: tuple[str, ...]) -> str:
     if language not in languages:
         known = ", ".join(languages) or "only its default"
         raise InvalidFieldError(
-            f"model {model} does not know language {code!r}; it knows {known}", "language_code"
+            f"model {model} does not know language {quoted(code)}; it knows {known}",
+            "language_code",
         )
     return language
 

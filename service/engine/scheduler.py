@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import count
@@ -35,8 +36,11 @@ class Scheduler:
         self._order = count()
         self._changed = threading.Condition()
         self._is_closed = False
+        self._running: dict[int, int] = {}
         self._threads = [
-            threading.Thread(target=self._work, name=f"decode-{name}-{index}", daemon=True)
+            threading.Thread(
+                target=self._work, args=(index,), name=f"decode-{name}-{index}", daemon=True
+            )
             for index in range(workers)
         ]
         for thread in self._threads:
@@ -46,6 +50,11 @@ class Scheduler:
     def is_alive(self) -> bool:
         """Whether all threads still run."""
         return all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def running(self) -> frozenset[int]:
+        """The numbers of the decodes that run; each decode has another."""
+        return frozenset(self._running.copy().values())
 
     def submit(self, kind: JobKind, decode: Callable[[], Result]) -> Future[Result]:
         """Queue a decode; the future has its result or its exception."""
@@ -68,20 +77,24 @@ class Scheduler:
             self._changed.notify()
         return future
 
-    def close(self) -> None:
-        """Finish what is queued and stop the threads. Idempotent."""
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Finish what is queued and stop the threads; whether all have stopped. Idempotent."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+        end_s = None if timeout_s is None else time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end_s is None else max(0.0, end_s - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
-    def _work(self) -> None:
+    def _work(self, index: int) -> None:
         while True:
             with self._changed:
                 while not self._queue and not self._is_closed:
                     self._changed.wait()
                 if not self._queue:
                     return
-                _, _, run = heapq.heappop(self._queue)
+                _, number, run = heapq.heappop(self._queue)
+            self._running[index] = number
             run()
+            del self._running[index]

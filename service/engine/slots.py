@@ -6,24 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-
-class UnavailableError(Exception):
-    """This server cannot take the stream now, but another one, or a later try, may."""
-
-    reason = "UNAVAILABLE"
-    retry_after_s = 1.0
-
-
-class ServerFullError(UnavailableError):
-    """All slots are taken."""
-
-    reason = "SERVER_FULL"
-
-
-class DrainingError(UnavailableError):
-    """The server is about to stop."""
-
-    reason = "DRAINING"
+from service.engine.refusals import DrainingError, ServerFullError, UnavailableError
 
 
 class Slots:
@@ -33,7 +16,7 @@ class Slots:
         """Admit at most so many at once."""
         self._limit = limit
         self._taken = 0
-        self._is_draining = False
+        self._closed_by: UnavailableError | None = None
         self._all_free = asyncio.Event()
         self._all_free.set()
 
@@ -43,29 +26,42 @@ class Slots:
         return self._taken
 
     def drain(self) -> None:
-        """Admit no more."""
-        self._is_draining = True
+        """Admit no more, for the server is about to stop."""
+        self.refuse(DrainingError())
 
-    async def wait_until_free(self, timeout_s: float) -> None:
-        """Return when no slot is taken, or after the timeout."""
+    def refuse(self, error: UnavailableError) -> None:
+        """Admit no more, and give this as the cause."""
+        self._closed_by = error
+
+    async def wait_until_free(self, timeout_s: float) -> bool:
+        """Return when no slot is taken, or after the timeout; whether none is taken."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_free.wait(), timeout_s)
+        return self._taken == 0
+
+    def check(self) -> None:
+        """See whether a slot could be had now.
+
+        Raises:
+            UnavailableError: none can be had: all are taken, or no more are given.
+        """
+        if self._closed_by is not None:
+            raise self._closed_by
+        if self._taken >= self._limit:
+            raise ServerFullError(
+                f"all {self._limit} streams of this server are taken; try again shortly, "
+                "or raise --max-streams if the machine has room",
+                {"limit": str(self._limit)},
+            )
 
     @contextmanager
     def lease(self) -> Iterator[None]:
         """Hold a slot while the block runs.
 
         Raises:
-            ServerFullError: all slots are taken.
-            DrainingError: the server is about to stop.
+            UnavailableError: none can be had, see ``check``.
         """
-        if self._is_draining:
-            raise DrainingError("the server is stopping; connect to another one, or again shortly")
-        if self._taken >= self._limit:
-            raise ServerFullError(
-                f"all {self._limit} streams of this server are taken; try again shortly, "
-                "or raise --max-streams if the machine has room"
-            )
+        self.check()
         self._taken += 1
         self._all_free.clear()
         try:

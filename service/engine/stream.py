@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from service.core.decoding import DecodeJob, JobKind
-from service.core.events import Cursors, Update
+from service.core.events import Cursors, StreamEnding, Update
 from service.core.hypothesis import DecodeOptions, Hypothesis
 from service.core.session import RecognitionSession
 from service.engine.outbox import Outbox
@@ -17,8 +17,8 @@ from service.engine.scheduler import Scheduler
 from service.recognizers.base import Recognizer, RecognizerStream
 
 MAX_BACKLOG_S = 60.0
-"""Audio that may wait for its finals before no more is taken: two of the longest
-segments, so that the next one is heard while the last one is decoded."""
+"""Audio that may wait for its finals before no more is taken, unless set otherwise: two of
+the longest segments, so that the next one is heard while the last one is decoded."""
 
 MAX_UNREAD_UPDATES = 1_000
 """Updates that may wait for a slow reader before no more audio is taken."""
@@ -40,8 +40,10 @@ class LiveStream:
         recognizer: Recognizer,
         options: DecodeOptions,
         scheduler: Scheduler,
+        max_backlog_s: float = MAX_BACKLOG_S,
     ) -> None:
         """Begin with nothing heard."""
+        self._max_backlog_s = max_backlog_s
         self._session = session
         self._recognizer = recognizer
         self._options = options
@@ -96,6 +98,10 @@ class LiveStream:
         await self._room()
         self._finish()
 
+    def warn(self, reason: str, time_left_s: float) -> None:
+        """Tell the client that the stream will be ended, for this reason, after this time."""
+        self._outbox.extend([Update(StreamEnding(reason, time_left_s), self.cursors)])
+
     def interrupt(self, error: Exception) -> None:
         """Take no more audio, make final what there is, then end the updates with this error."""
         self._error_at_end = self._error_at_end or error
@@ -133,13 +139,15 @@ class LiveStream:
 
     async def _room(self) -> None:
         while (
-            self._session.backlog_s > MAX_BACKLOG_S or len(self._outbox) > MAX_UNREAD_UPDATES
+            self._session.backlog_s > self._max_backlog_s or len(self._outbox) > MAX_UNREAD_UPDATES
         ) and not (self._is_closed or self._is_finished):
             self._progress.clear()
             await self._progress.wait()
 
     def _pump(self) -> None:
         """Pass on what the session has to tell, and start what it wants done."""
+        if self._is_closed:
+            return
         self._outbox.extend(self._session.take_updates())
         if self._running is not None:
             self._drop_if_unwanted(*self._running)

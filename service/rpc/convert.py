@@ -11,7 +11,7 @@ from protos.asr.v1 import asr_pb2
 from service.core.audio import AudioEncoding, AudioFormat
 from service.core.capabilities import Capabilities
 from service.core.endpointing import Endpointing
-from service.core.errors import InvalidFieldError, ProtocolViolationError
+from service.core.errors import InvalidFieldError, MalformedMessageError
 from service.core.events import (
     Cursors,
     Event,
@@ -20,6 +20,7 @@ from service.core.events import (
     InterimResult,
     SpeechEnded,
     SpeechStarted,
+    StreamEnding,
     Update,
 )
 from service.core.hypothesis import SAMPLE_RATE_HZ, Phrase, Word
@@ -41,12 +42,12 @@ def parse(kind: type[M], data: bytes) -> M:
     """Parse a message.
 
     Raises:
-        ProtocolViolationError: the bytes are no such message.
+        MalformedMessageError: the bytes are no such message.
     """
     try:
         return kind.FromString(data)
     except DecodeError as error:
-        raise ProtocolViolationError(
+        raise MalformedMessageError(
             f"the message is not a valid {kind.DESCRIPTOR.full_name}; "
             "make the client from this server's .proto"
         ) from error
@@ -193,6 +194,11 @@ def _event(event: Event) -> asr_pb2.Transcript:
             return asr_pb2.Transcript(final_result=result)
         case FlushDone():
             return asr_pb2.Transcript(flush_done=asr_pb2.FlushDone(id=event.flush_id))
+        case StreamEnding():
+            ending = asr_pb2.StreamEnding(
+                reason=event.reason, time_left=duration(event.time_left_s)
+            )
+            return asr_pb2.Transcript(stream_ending=ending)
 
 
 def _word(word: Word, start_samples: int) -> asr_pb2.Word:

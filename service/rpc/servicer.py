@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import time
-import uuid
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import grpc
-import structlog
-from google.protobuf.message import Message
 
 from protos.asr.v1 import asr_pb2
-from service.core.errors import ClientError, InvalidFieldError, ProtocolViolationError
+from service.core.errors import InvalidFieldError
 from service.core.events import FinalResult
+from service.engine.callers import Callers
 from service.engine.engine import Engine
-from service.engine.stream import LiveStream
+from service.engine.refusals import LoadingError, ResultsUnreadError
 from service.rpc import convert
-from service.rpc.status import abort, failure_of
+from service.rpc.caller import caller_of
+from service.rpc.intake import Intake, first_config
+from service.rpc.limits import Limits
+from service.rpc.patience import Patience
+from service.rpc.record import Ledger, Record
+from service.rpc.status import Context, Failure, abort, failure_of
 
 SERVICE = "asr.v1.SpeechService"
 
-MAX_FLUSH_ID_CHARACTERS = 128
-MAX_SILENCE_NS = 60 * convert.NANOSECONDS
-
-CANCELLATION_DELAY_S = 0.002
-"""grpc.aio shows a cancelled stream as a half-closed one first; the cancellation
-arrives within a millisecond. Without the wait, dead streams would be finalized."""
-
-Context = grpc.aio.ServicerContext[bytes, Message]
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a message may hold."""
-
-    audio_message_bytes: int
-    recording_bytes: int
+LAST_WORD_S = 1.0
+"""Time for the status to get through to a client that does not read."""
 
 
 class SpeechServicer:
@@ -49,10 +35,17 @@ class SpeechServicer:
     error and not an unknown one.
     """
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
-        """Serve this engine."""
-        self._engine = engine
+    def __init__(self, limits: Limits, callers: Callers) -> None:
+        """Answer LOADING until there is an engine."""
         self._limits = limits
+        self._callers = callers
+        self._engine: Engine | None = None
+        self._last_words: set[asyncio.Task[None]] = set()
+        self.ledger = Ledger()
+
+    def serve(self, engine: Engine) -> None:
+        """Recognize with this engine from now on."""
+        self._engine = engine
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return what a server takes."""
@@ -78,72 +71,80 @@ class SpeechServicer:
         self, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[asr_pb2.Transcript]:
         """Recognize live audio."""
-        stream_id = uuid.uuid4().hex
-        began_s = time.monotonic()
-        outcome, received_s, finals = "CANCELLED", 0.0, 0
-        try:
-            first = await anext(aiter(requests), None)
+        async with (
+            self._call("StreamingRecognize", context) as record,
+            Intake(requests, self._limits) as intake,
+        ):
+            engine = self._ready_engine()
+            # Who would be refused anyway need not send a config first.
+            engine.slots.check()
+            first = await intake.first()
             if first is None:
-                outcome = "OK"
                 return
-            request = convert.stream_request(_config(first))
-            async with self._engine.stream(request) as live:
-                model = self._engine.model_name(request)
-                yield convert.stream_started(stream_id, model)
-                reader = asyncio.create_task(self._read(requests, live), name=f"read {stream_id}")
-                try:
-                    async for update in live.updates():
-                        yield convert.transcript(update)
-                        finals += isinstance(update.event, FinalResult)
-                finally:
-                    received_s = live.cursors.received_s
-                    reader.cancel()
-                    await asyncio.gather(reader, return_exceptions=True)
-            outcome = "OK"
-        except Exception as error:  # noqa: BLE001 - every failure becomes a status
-            failure = failure_of(error)
-            outcome = failure.reason
-            await abort(context, failure)
-        finally:
-            log.info(
-                "stream ended",
-                stream_id=stream_id,
-                outcome=outcome,
-                audio_s=round(received_s, 3),
-                duration_s=round(time.monotonic() - began_s, 3),
-                finals=finals,
-            )
+            request = convert.stream_request(first_config(first))
+            record.model = engine.model_name(request)
+            give_up = self._giving_up(context, record)
+            # If a decode hangs, the status goes out before the slot is free.
+            async with (
+                engine.stream(request) as live,
+                _statuses(context, record),
+                intake.passing_on_to(live),
+            ):
+                with Patience(self._limits, intake, live, give_up) as patience:
+                    try:
+                        yield convert.stream_started(record.call_id, record.model)
+                        async for update in live.updates():
+                            patience.writing()
+                            yield convert.transcript(update)
+                            patience.written()
+                            record.finals += isinstance(update.event, FinalResult)
+                    finally:
+                        record.received_s = live.cursors.received_s
 
     async def recognize(self, data: bytes, context: Context) -> asr_pb2.RecognizeResponse:
         """Recognize one complete recording."""
-        try:
+        async with self._call("Recognize", context) as record:
+            engine = self._ready_engine()
             message = convert.parse(asr_pb2.RecognizeRequest, data)
             self._check_recording(message.audio)
             request = convert.stream_request(message.config)
-            recognition = await self._engine.recognize(request, message.audio)
+            record.model = engine.model_name(request)
+            recognition = await engine.recognize(request, message.audio)
             finals = [event for event in recognition.events if isinstance(event, FinalResult)]
+            record.received_s, record.finals = recognition.duration_s, len(finals)
             return asr_pb2.RecognizeResponse(
                 results=[
                     convert.final_result(final, with_words=request.word_offsets) for final in finals
                 ],
                 audio_duration=convert.duration(recognition.duration_s),
-                model=self._engine.model_name(request),
+                model=record.model,
             )
-        except Exception as error:  # noqa: BLE001 - every failure becomes a status
-            await abort(context, failure_of(error))
 
     async def list_models(self, data: bytes, context: Context) -> asr_pb2.ListModelsResponse:
         """List the models."""
-        try:
-            convert.parse(asr_pb2.ListModelsRequest, data)
-        except ClientError as error:
-            await abort(context, failure_of(error))
-        return asr_pb2.ListModelsResponse(
-            models=[
-                convert.model(name, capabilities)
-                for name, capabilities in self._engine.capabilities.items()
-            ]
-        )
+        with self.ledger.record("ListModels", caller_of(context)) as record:
+            async with _statuses(context, record):
+                convert.parse(asr_pb2.ListModelsRequest, data)
+                capabilities = self._ready_engine().capabilities
+                record.succeed()
+                return asr_pb2.ListModelsResponse(
+                    models=[convert.model(name, known) for name, known in capabilities.items()]
+                )
+
+    @asynccontextmanager
+    async def _call(self, method: str, context: Context) -> AsyncIterator[Record]:
+        """Run one RPC that takes a slot: known by its caller, admitted, settled and logged."""
+        caller = caller_of(context)
+        with self.ledger.record(method, caller) as record:
+            async with _statuses(context, record):
+                with self._callers.admit(caller):
+                    yield record
+                    record.succeed()
+
+    def _ready_engine(self) -> Engine:
+        if self._engine is None:
+            raise LoadingError
+        return self._engine
 
     def _check_recording(self, audio: bytes) -> None:
         if len(audio) > self._limits.recording_bytes:
@@ -151,61 +152,41 @@ class SpeechServicer:
                 f"the recording has {len(audio)} bytes, and this server takes "
                 f"{self._limits.recording_bytes}; stream it instead",
                 "audio",
+                {"limit_bytes": str(self._limits.recording_bytes)},
             )
 
-    async def _read(self, requests: AsyncIterator[bytes], live: LiveStream) -> None:
-        """Pass on what the client sends; what goes wrong ends the stream's updates."""
-        try:
-            async for data in requests:
-                await self._pass_on(convert.parse(asr_pb2.AudioChunk, data), live)
-            await asyncio.sleep(CANCELLATION_DELAY_S)
-            await live.finish()
-        except Exception as error:  # noqa: BLE001 - whoever reads the updates gets it
-            live.fail(error)
+    def _giving_up(self, context: Context, record: Record) -> Callable[[ResultsUnreadError], None]:
+        """Return what ends an RPC whose handler waits for its client to read."""
+        running = asyncio.current_task()
 
-    async def _pass_on(self, chunk: asr_pb2.AudioChunk, live: LiveStream) -> None:
-        match chunk.WhichOneof("payload"):
-            case "audio":
-                if not 0 < len(chunk.audio) <= self._limits.audio_message_bytes:
-                    raise InvalidFieldError(
-                        f"the audio message has {len(chunk.audio)} bytes; "
-                        f"send 1 to {self._limits.audio_message_bytes}, best 100 ms at a time",
-                        "audio",
-                    )
-                await live.audio(chunk.audio)
-            case "flush":
-                if len(chunk.flush.id) > MAX_FLUSH_ID_CHARACTERS:
-                    raise InvalidFieldError(
-                        f"the id has {len(chunk.flush.id)} characters; "
-                        f"choose at most {MAX_FLUSH_ID_CHARACTERS}",
-                        "flush.id",
-                    )
-                await live.flush(chunk.flush.id)
-            case "silence":
-                duration_ns = convert.duration_ns(chunk.silence.duration)
-                if not 0 < duration_ns <= MAX_SILENCE_NS:
-                    raise InvalidFieldError(
-                        f"the silence lasts {duration_ns / convert.NANOSECONDS:g} s; "
-                        f"send more than 0 and at most {MAX_SILENCE_NS // convert.NANOSECONDS} s",
-                        "silence.duration",
-                    )
-                await live.silence(duration_ns)
-            case "config":
-                raise ProtocolViolationError(
-                    "a second config; it is the first message of a stream and only that, "
-                    "so open another stream for another config",
-                    "config",
-                )
-            case _:
-                raise ProtocolViolationError(
-                    "a message without payload; set config, audio, flush or silence", "payload"
-                )
+        def give_up(error: ResultsUnreadError) -> None:
+            failure = failure_of(error)
+            record.fail(failure)
+            task = asyncio.create_task(_last_word(context, failure, running))
+            self._last_words.add(task)
+            task.add_done_callback(self._last_words.discard)
+
+        return give_up
 
 
-def _config(data: bytes) -> asr_pb2.StreamingConfig:
-    first = convert.parse(asr_pb2.AudioChunk, data)
-    if first.WhichOneof("payload") != "config":
-        raise ProtocolViolationError(
-            "the first message has no config; send AudioChunk{config} before any audio", "config"
-        )
-    return first.config
+@asynccontextmanager
+async def _statuses(context: Context, record: Record) -> AsyncIterator[None]:
+    """Make a status of whatever is raised in the block."""
+    try:
+        yield
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:  # noqa: BLE001 - every failure becomes a status
+        failure = failure_of(error)
+        record.fail(failure)
+        await abort(context, failure)
+
+
+async def _last_word(
+    context: Context, failure: Failure, running: asyncio.Task[object] | None
+) -> None:
+    """End an RPC from outside its handler, which waits in a write."""
+    with suppress(TimeoutError, grpc.aio.AbortError):
+        await asyncio.wait_for(asyncio.shield(abort(context, failure)), LAST_WORD_S)
+    if running is not None:
+        running.cancel()

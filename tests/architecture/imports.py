@@ -45,6 +45,7 @@ ALLOWED_OURS = {
         "protos",
     ),
     "service.telemetry": (),
+    "service.process": (),
     "service.settings": (),
     "service.app": ("service", "protos"),
     "service.__main__": ("service",),

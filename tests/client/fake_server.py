@@ -19,6 +19,7 @@ from protos.asr.v1.asr_pb2 import (
     FlushDone,
     Model,
     Result,
+    StreamEnding,
     StreamStarted,
     Transcript,
 )
@@ -47,6 +48,11 @@ def final(text: str, start_s: float = 0.0, end_s: float = 1.0, segment: int = 0)
         processed_offset=end,
         final_offset=end,
     )
+
+
+def ending(reason: str, seconds: float) -> Transcript:
+    """Make the notice that the server will end the stream."""
+    return Transcript(stream_ending=StreamEnding(reason=reason, time_left=to_duration(seconds)))
 
 
 async def abort(context: Context, code: grpc.StatusCode, reason: str, message: str) -> None:

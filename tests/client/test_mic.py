@@ -11,7 +11,7 @@ import pytest
 
 from client.mic import ExitCode, listen, main, make_parser
 from tests.client.fake_audio import BUILTIN, DEVICES, FakeAudio
-from tests.client.fake_server import STARTED, abort, fake_server, final
+from tests.client.fake_server import STARTED, abort, ending, fake_server, final
 from tests.client.programs import ROOT, run
 
 
@@ -99,6 +99,22 @@ async def test_server_that_ends_the_stream(capsys):
     output, complaints = capsys.readouterr()
     assert output == "Stop.\n"
     assert "unplugged" not in complaints
+
+
+async def test_server_that_is_about_to_end_the_stream(capsys):
+    """The notice is a sentence beside the results."""
+
+    async def drain(_, requests, __):
+        yield STARTED
+        await anext(requests)
+        yield ending("DRAINING", 9.6)
+        yield final("Stop.")
+
+    async with fake_server(drain) as server:
+        await mic(server, FakeAudio([bytes(3200)] * 5))
+    output, complaints = capsys.readouterr()
+    assert output == "Stop.\n"
+    assert "client.mic: the server is stopping; it ends this stream in 10 s\n" in complaints
 
 
 async def test_refusal(capsys):

@@ -1,11 +1,12 @@
-"""How a stream ends when nothing is wrong with the server."""
+"""How a stream ends: as asked, or as the server has said before."""
 
 import asyncio
 
+import grpc
 import pytest
 
-from client.stream import Client
-from tests.client.fake_server import STARTED, fake_server, final
+from client.stream import Client, RecognitionError, to_seconds
+from tests.client.fake_server import STARTED, abort, ending, fake_server, final
 
 
 async def test_leaving_cancels():
@@ -108,3 +109,33 @@ async def test_sending_after_a_single_utterance():
                 pass
             assert [t.final_result.text async for t in stream] == ["", "stop"]
             assert not await stream.flush()
+
+
+async def test_the_notice_of_the_end_is_known_at_once():
+    """A stream knows that the server will end it before anyone reads that transcript."""
+
+    async def drain(_, requests, context):
+        yield STARTED
+        yield ending("DRAINING", 5.0)
+        async for _ in requests:
+            pass
+        yield final("said")
+        await abort(context, grpc.StatusCode.UNAVAILABLE, "DRAINING", "go elsewhere")
+
+    async with (
+        fake_server(drain) as server,
+        Client(server.address) as client,
+        client.stream() as stream,
+    ):
+        assert await anext(stream) == STARTED
+        while stream.ending is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert (stream.ending.reason, to_seconds(stream.ending.time_left)) == ("DRAINING", 5.0)
+        await stream.finish()
+        assert [t.WhichOneof("event") for t in [await anext(stream), await anext(stream)]] == [
+            "stream_ending",
+            "final_result",
+        ]
+        with pytest.raises(RecognitionError) as end:
+            await anext(stream)
+        assert end.value.reason == "DRAINING"

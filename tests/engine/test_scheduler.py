@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from service.core.decoding import JobKind
+from service.engine.refusals import DrainingError, ServerFullError
 from service.engine.scheduler import Scheduler
-from service.engine.slots import DrainingError, ServerFullError, Slots
+from service.engine.slots import Slots
 
 
 def _blocked(scheduler: Scheduler) -> threading.Event:

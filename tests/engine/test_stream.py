@@ -87,9 +87,13 @@ async def test_unanswered_audio_is_bounded(gated):
             await live.finish()
 
         sending = asyncio.create_task(send())
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(sending), 1.0)
-        assert MAX_BACKLOG_S < live.cursors.received_s < MAX_BACKLOG_S + 10
+        while live.cursors.received_s <= MAX_BACKLOG_S:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        taken_s = live.cursors.received_s
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert live.cursors.received_s == taken_s < MAX_BACKLOG_S + 10
+        assert not sending.done()
         recognizer.gate.set()
         finals = [u.event async for u in live.updates() if isinstance(u.event, FinalResult)]
         await sending

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -34,6 +34,12 @@ async def paced(messages: Iterable[asr_pb2.AudioChunk], delay_s: float) -> Async
     for message in messages:
         await asyncio.sleep(delay_s)
         yield message
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so that nobody announces; the test's time-out is the limit."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
 async def recognize(

@@ -122,6 +122,58 @@ async def test_health_follows_the_server(serve):
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+async def test_every_watcher_learns_of_a_change(serve):
+    """One watcher that leaves, and one that does not read, take the news from no other."""
+    async with serve() as running, grpc.aio.insecure_channel(running.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(3)]
+        for watch in watches[:2]:
+            await watch.read()
+        watches[0].cancel()
+        for is_serving in (False, True, False):
+            running.health.set([""], is_serving=is_serving)
+            status = (await watches[1].read()).status
+            assert (status == health_pb2.HealthCheckResponse.SERVING) is is_serving
+
+
+async def test_liveness_and_readiness_are_two_things(serve):
+    """A draining server lives and is not ready; a name that nobody knows is NOT_FOUND."""
+    async with serve() as running, grpc.aio.insecure_channel(running.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        running.health.set(("", "readiness"), is_serving=False)
+        statuses = {
+            name: (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status
+            for name in ("liveness", "readiness")
+        }
+        assert statuses["liveness"] == health_pb2.HealthCheckResponse.SERVING
+        assert statuses["readiness"] == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await stub.Check(health_pb2.HealthCheckRequest(service="nobody"))
+        assert refusal.value.code() is grpc.StatusCode.NOT_FOUND
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="nobody"))
+        unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        assert (await watch.read()).status == unknown
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ],
+)
+async def test_garbage_to_the_standard_services_is_invalid(server, path):
+    """Bytes that are no request are INVALID_ARGUMENT there too, and tell nothing of the inside."""
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            async for _ in channel.stream_stream(path)(iter([b"\xff\xff\xff"])):
+                pass
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details(refusal.value)[0].reason == "MALFORMED_MESSAGE"
+    assert "Error" not in refusal.value.details()
+
+
 async def test_reflection_shows_the_contract(server):
     """A client without the .proto can ask the server for it."""
     request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="asr.v1.SpeechService")

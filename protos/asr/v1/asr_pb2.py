@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17protos/asr/v1/asr.proto\x12\x06\x61sr.v1\x1a\x1egoogle/protobuf/duration.proto\"\x97\x01\n\nAudioChunk\x12)\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.asr.v1.StreamingConfigH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12\x1e\n\x05\x66lush\x18\x03 \x01(\x0b\x32\r.asr.v1.FlushH\x00\x12\"\n\x07silence\x18\x04 \x01(\x0b\x32\x0f.asr.v1.SilenceH\x00\x42\t\n\x07payload\"\x13\n\x05\x46lush\x12\n\n\x02id\x18\x01 \x01(\t\"6\n\x07Silence\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xfc\x01\n\x0fStreamingConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x0c\x61udio_format\x18\x02 \x01(\x0b\x32\x13.asr.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\x17\n\x0finterim_results\x18\x04 \x01(\x08\x12\x14\n\x0cword_offsets\x18\x05 \x01(\x08\x12\x18\n\x10max_alternatives\x18\x06 \x01(\x05\x12.\n\x0b\x65ndpointing\x18\x07 \x01(\x0b\x32\x19.asr.v1.EndpointingConfig\x12\x1f\n\x07phrases\x18\x08 \x03(\x0b\x32\x0e.asr.v1.Phrase\"h\n\x0b\x41udioFormat\x12\'\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x15.asr.v1.AudioEncoding\x12\x19\n\x11sample_rate_hertz\x18\x02 \x01(\x05\x12\x15\n\rchannel_count\x18\x03 \x01(\x05\"\x91\x02\n\x11\x45ndpointingConfig\x12\x38\n\x10silence_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x88\x01\x01\x12<\n\x14max_segment_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x01\x88\x01\x01\x12\x1d\n\x10single_utterance\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x15\n\x08\x64isabled\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x13\n\x11_silence_durationB\x17\n\x15_max_segment_durationB\x13\n\x11_single_utteranceB\x0b\n\t_disabled\"%\n\x06Phrase\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x62oost\x18\x02 \x01(\x02\"\xbd\x03\n\nTranscript\x12/\n\x0estream_started\x18\x01 \x01(\x0b\x32\x15.asr.v1.StreamStartedH\x00\x12\x30\n\x0espeech_started\x18\x02 \x01(\x0b\x32\x16.asr.v1.SpeechBoundaryH\x00\x12.\n\x0cspeech_ended\x18\x03 \x01(\x0b\x32\x16.asr.v1.SpeechBoundaryH\x00\x12(\n\x0einterim_result\x18\x04 \x01(\x0b\x32\x0e.asr.v1.ResultH\x00\x12&\n\x0c\x66inal_result\x18\x05 \x01(\x0b\x32\x0e.asr.v1.ResultH\x00\x12\'\n\nflush_done\x18\x06 \x01(\x0b\x32\x11.asr.v1.FlushDoneH\x00\x12\x32\n\x0freceived_offset\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10processed_offset\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x66inal_offset\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationB\x07\n\x05\x65vent\"1\n\rStreamStarted\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\";\n\x0eSpeechBoundary\x12)\n\x06offset\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8f\x02\n\x06Result\x12\x12\n\nsegment_id\x18\x01 \x01(\x03\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bstable_text\x18\x03 \x01(\t\x12/\n\x0cstart_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x05words\x18\x06 \x03(\x0b\x32\x0c.asr.v1.Word\x12\x17\n\nconfidence\x18\x07 \x01(\x02H\x00\x88\x01\x01\x12)\n\x0c\x61lternatives\x18\x08 \x03(\x0b\x32\x13.asr.v1.AlternativeB\r\n\x0b_confidence\"\x9c\x01\n\x04Word\x12\x0c\n\x04text\x18\x01 \x01(\t\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nconfidence\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"C\n\x0b\x41lternative\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x17\n\nconfidence\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\x17\n\tFlushDone\x12\n\n\x02id\x18\x01 \x01(\t\"J\n\x10RecognizeRequest\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.asr.v1.StreamingConfig\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\"v\n\x11RecognizeResponse\x12\x1f\n\x07results\x18\x01 \x03(\x0b\x32\x0e.asr.v1.Result\x12\x31\n\x0e\x61udio_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05model\x18\x03 \x01(\t\"\x13\n\x11ListModelsRequest\"3\n\x12ListModelsResponse\x12\x1d\n\x06models\x18\x01 \x03(\x0b\x32\r.asr.v1.Model\"\xdc\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0elanguage_codes\x18\x02 \x03(\t\x12\x18\n\x10native_streaming\x18\x03 \x01(\x08\x12\x14\n\x0cword_offsets\x18\x04 \x01(\x08\x12\x18\n\x10max_alternatives\x18\x05 \x01(\x05\x12\x0f\n\x07phrases\x18\x06 \x01(\x08\x12\x19\n\x11sample_rate_hertz\x18\x07 \x01(\x05\x12\x37\n\x14max_segment_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration*\x9e\x01\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_S16LE\x10\x01\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_F32LE\x10\x02\x12\x18\n\x14\x41UDIO_ENCODING_MULAW\x10\x03\x12\x17\n\x13\x41UDIO_ENCODING_ALAW\x10\x04\x32\xd8\x01\n\rSpeechService\x12@\n\x12StreamingRecognize\x12\x12.asr.v1.AudioChunk\x1a\x12.asr.v1.Transcript(\x01\x30\x01\x12@\n\tRecognize\x12\x18.asr.v1.RecognizeRequest\x1a\x19.asr.v1.RecognizeResponse\x12\x43\n\nListModels\x12\x19.asr.v1.ListModelsRequest\x1a\x1a.asr.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17protos/asr/v1/asr.proto\x12\x06\x61sr.v1\x1a\x1egoogle/protobuf/duration.proto\"\x97\x01\n\nAudioChunk\x12)\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.asr.v1.StreamingConfigH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12\x1e\n\x05\x66lush\x18\x03 \x01(\x0b\x32\r.asr.v1.FlushH\x00\x12\"\n\x07silence\x18\x04 \x01(\x0b\x32\x0f.asr.v1.SilenceH\x00\x42\t\n\x07payload\"\x13\n\x05\x46lush\x12\n\n\x02id\x18\x01 \x01(\t\"6\n\x07Silence\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xfc\x01\n\x0fStreamingConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x0c\x61udio_format\x18\x02 \x01(\x0b\x32\x13.asr.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\x17\n\x0finterim_results\x18\x04 \x01(\x08\x12\x14\n\x0cword_offsets\x18\x05 \x01(\x08\x12\x18\n\x10max_alternatives\x18\x06 \x01(\x05\x12.\n\x0b\x65ndpointing\x18\x07 \x01(\x0b\x32\x19.asr.v1.EndpointingConfig\x12\x1f\n\x07phrases\x18\x08 \x03(\x0b\x32\x0e.asr.v1.Phrase\"h\n\x0b\x41udioFormat\x12\'\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x15.asr.v1.AudioEncoding\x12\x19\n\x11sample_rate_hertz\x18\x02 \x01(\x05\x12\x15\n\rchannel_count\x18\x03 \x01(\x05\"\x91\x02\n\x11\x45ndpointingConfig\x12\x38\n\x10silence_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x88\x01\x01\x12<\n\x14max_segment_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x01\x88\x01\x01\x12\x1d\n\x10single_utterance\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x15\n\x08\x64isabled\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x13\n\x11_silence_durationB\x17\n\x15_max_segment_durationB\x13\n\x11_single_utteranceB\x0b\n\t_disabled\"%\n\x06Phrase\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x62oost\x18\x02 \x01(\x02\"\xec\x03\n\nTranscript\x12/\n\x0estream_started\x18\x01 \x01(\x0b\x32\x15.asr.v1.StreamStartedH\x00\x12\x30\n\x0espeech_started\x18\x02 \x01(\x0b\x32\x16.asr.v1.SpeechBoundaryH\x00\x12.\n\x0cspeech_ended\x18\x03 \x01(\x0b\x32\x16.asr.v1.SpeechBoundaryH\x00\x12(\n\x0einterim_result\x18\x04 \x01(\x0b\x32\x0e.asr.v1.ResultH\x00\x12&\n\x0c\x66inal_result\x18\x05 \x01(\x0b\x32\x0e.asr.v1.ResultH\x00\x12\'\n\nflush_done\x18\x06 \x01(\x0b\x32\x11.asr.v1.FlushDoneH\x00\x12-\n\rstream_ending\x18\x07 \x01(\x0b\x32\x14.asr.v1.StreamEndingH\x00\x12\x32\n\x0freceived_offset\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10processed_offset\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x66inal_offset\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationB\x07\n\x05\x65vent\"1\n\rStreamStarted\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\";\n\x0eSpeechBoundary\x12)\n\x06offset\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8f\x02\n\x06Result\x12\x12\n\nsegment_id\x18\x01 \x01(\x03\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bstable_text\x18\x03 \x01(\t\x12/\n\x0cstart_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x05words\x18\x06 \x03(\x0b\x32\x0c.asr.v1.Word\x12\x17\n\nconfidence\x18\x07 \x01(\x02H\x00\x88\x01\x01\x12)\n\x0c\x61lternatives\x18\x08 \x03(\x0b\x32\x13.asr.v1.AlternativeB\r\n\x0b_confidence\"\x9c\x01\n\x04Word\x12\x0c\n\x04text\x18\x01 \x01(\t\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nconfidence\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"C\n\x0b\x41lternative\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x17\n\nconfidence\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\x17\n\tFlushDone\x12\n\n\x02id\x18\x01 \x01(\t\"L\n\x0cStreamEnding\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12,\n\ttime_left\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"J\n\x10RecognizeRequest\x12\'\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x17.asr.v1.StreamingConfig\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\"v\n\x11RecognizeResponse\x12\x1f\n\x07results\x18\x01 \x03(\x0b\x32\x0e.asr.v1.Result\x12\x31\n\x0e\x61udio_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05model\x18\x03 \x01(\t\"\x13\n\x11ListModelsRequest\"3\n\x12ListModelsResponse\x12\x1d\n\x06models\x18\x01 \x03(\x0b\x32\r.asr.v1.Model\"\xdc\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0elanguage_codes\x18\x02 \x03(\t\x12\x18\n\x10native_streaming\x18\x03 \x01(\x08\x12\x14\n\x0cword_offsets\x18\x04 \x01(\x08\x12\x18\n\x10max_alternatives\x18\x05 \x01(\x05\x12\x0f\n\x07phrases\x18\x06 \x01(\x08\x12\x19\n\x11sample_rate_hertz\x18\x07 \x01(\x05\x12\x37\n\x14max_segment_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration*\x9e\x01\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_S16LE\x10\x01\x12\x1c\n\x18\x41UDIO_ENCODING_PCM_F32LE\x10\x02\x12\x18\n\x14\x41UDIO_ENCODING_MULAW\x10\x03\x12\x17\n\x13\x41UDIO_ENCODING_ALAW\x10\x04\x32\xd8\x01\n\rSpeechService\x12@\n\x12StreamingRecognize\x12\x12.asr.v1.AudioChunk\x1a\x12.asr.v1.Transcript(\x01\x30\x01\x12@\n\tRecognize\x12\x18.asr.v1.RecognizeRequest\x1a\x19.asr.v1.RecognizeResponse\x12\x43\n\nListModels\x12\x19.asr.v1.ListModelsRequest\x1a\x1a.asr.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.asr.v1.asr_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDIOENCODING']._serialized_start=2555
-  _globals['_AUDIOENCODING']._serialized_end=2713
+  _globals['_AUDIOENCODING']._serialized_start=2680
+  _globals['_AUDIOENCODING']._serialized_end=2838
   _globals['_AUDIOCHUNK']._serialized_start=68
   _globals['_AUDIOCHUNK']._serialized_end=219
   _globals['_FLUSH']._serialized_start=221
@@ -49,29 +49,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PHRASE']._serialized_start=935
   _globals['_PHRASE']._serialized_end=972
   _globals['_TRANSCRIPT']._serialized_start=975
-  _globals['_TRANSCRIPT']._serialized_end=1420
-  _globals['_STREAMSTARTED']._serialized_start=1422
-  _globals['_STREAMSTARTED']._serialized_end=1471
-  _globals['_SPEECHBOUNDARY']._serialized_start=1473
-  _globals['_SPEECHBOUNDARY']._serialized_end=1532
-  _globals['_RESULT']._serialized_start=1535
-  _globals['_RESULT']._serialized_end=1806
-  _globals['_WORD']._serialized_start=1809
-  _globals['_WORD']._serialized_end=1965
-  _globals['_ALTERNATIVE']._serialized_start=1967
-  _globals['_ALTERNATIVE']._serialized_end=2034
-  _globals['_FLUSHDONE']._serialized_start=2036
-  _globals['_FLUSHDONE']._serialized_end=2059
-  _globals['_RECOGNIZEREQUEST']._serialized_start=2061
-  _globals['_RECOGNIZEREQUEST']._serialized_end=2135
-  _globals['_RECOGNIZERESPONSE']._serialized_start=2137
-  _globals['_RECOGNIZERESPONSE']._serialized_end=2255
-  _globals['_LISTMODELSREQUEST']._serialized_start=2257
-  _globals['_LISTMODELSREQUEST']._serialized_end=2276
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2278
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2329
-  _globals['_MODEL']._serialized_start=2332
-  _globals['_MODEL']._serialized_end=2552
-  _globals['_SPEECHSERVICE']._serialized_start=2716
-  _globals['_SPEECHSERVICE']._serialized_end=2932
+  _globals['_TRANSCRIPT']._serialized_end=1467
+  _globals['_STREAMSTARTED']._serialized_start=1469
+  _globals['_STREAMSTARTED']._serialized_end=1518
+  _globals['_SPEECHBOUNDARY']._serialized_start=1520
+  _globals['_SPEECHBOUNDARY']._serialized_end=1579
+  _globals['_RESULT']._serialized_start=1582
+  _globals['_RESULT']._serialized_end=1853
+  _globals['_WORD']._serialized_start=1856
+  _globals['_WORD']._serialized_end=2012
+  _globals['_ALTERNATIVE']._serialized_start=2014
+  _globals['_ALTERNATIVE']._serialized_end=2081
+  _globals['_FLUSHDONE']._serialized_start=2083
+  _globals['_FLUSHDONE']._serialized_end=2106
+  _globals['_STREAMENDING']._serialized_start=2108
+  _globals['_STREAMENDING']._serialized_end=2184
+  _globals['_RECOGNIZEREQUEST']._serialized_start=2186
+  _globals['_RECOGNIZEREQUEST']._serialized_end=2260
+  _globals['_RECOGNIZERESPONSE']._serialized_start=2262
+  _globals['_RECOGNIZERESPONSE']._serialized_end=2380
+  _globals['_LISTMODELSREQUEST']._serialized_start=2382
+  _globals['_LISTMODELSREQUEST']._serialized_end=2401
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2403
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2454
+  _globals['_MODEL']._serialized_start=2457
+  _globals['_MODEL']._serialized_end=2677
+  _globals['_SPEECHSERVICE']._serialized_start=2841
+  _globals['_SPEECHSERVICE']._serialized_end=3057
 # @@protoc_insertion_point(module_scope)

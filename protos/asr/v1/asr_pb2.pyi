@@ -98,13 +98,14 @@ class Phrase(_message.Message):
     def __init__(self, text: _Optional[str] = ..., boost: _Optional[float] = ...) -> None: ...
 
 class Transcript(_message.Message):
-    __slots__ = ("stream_started", "speech_started", "speech_ended", "interim_result", "final_result", "flush_done", "received_offset", "processed_offset", "final_offset")
+    __slots__ = ("stream_started", "speech_started", "speech_ended", "interim_result", "final_result", "flush_done", "stream_ending", "received_offset", "processed_offset", "final_offset")
     STREAM_STARTED_FIELD_NUMBER: _ClassVar[int]
     SPEECH_STARTED_FIELD_NUMBER: _ClassVar[int]
     SPEECH_ENDED_FIELD_NUMBER: _ClassVar[int]
     INTERIM_RESULT_FIELD_NUMBER: _ClassVar[int]
     FINAL_RESULT_FIELD_NUMBER: _ClassVar[int]
     FLUSH_DONE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ENDING_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     PROCESSED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     FINAL_OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -114,10 +115,11 @@ class Transcript(_message.Message):
     interim_result: Result
     final_result: Result
     flush_done: FlushDone
+    stream_ending: StreamEnding
     received_offset: _duration_pb2.Duration
     processed_offset: _duration_pb2.Duration
     final_offset: _duration_pb2.Duration
-    def __init__(self, stream_started: _Optional[_Union[StreamStarted, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechBoundary, _Mapping]] = ..., speech_ended: _Optional[_Union[SpeechBoundary, _Mapping]] = ..., interim_result: _Optional[_Union[Result, _Mapping]] = ..., final_result: _Optional[_Union[Result, _Mapping]] = ..., flush_done: _Optional[_Union[FlushDone, _Mapping]] = ..., received_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., processed_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., final_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, stream_started: _Optional[_Union[StreamStarted, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechBoundary, _Mapping]] = ..., speech_ended: _Optional[_Union[SpeechBoundary, _Mapping]] = ..., interim_result: _Optional[_Union[Result, _Mapping]] = ..., final_result: _Optional[_Union[Result, _Mapping]] = ..., flush_done: _Optional[_Union[FlushDone, _Mapping]] = ..., stream_ending: _Optional[_Union[StreamEnding, _Mapping]] = ..., received_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., processed_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., final_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class StreamStarted(_message.Message):
     __slots__ = ("stream_id", "model")
@@ -178,6 +180,14 @@ class FlushDone(_message.Message):
     ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class StreamEnding(_message.Message):
+    __slots__ = ("reason", "time_left")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_LEFT_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    time_left: _duration_pb2.Duration
+    def __init__(self, reason: _Optional[str] = ..., time_left: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RecognizeRequest(_message.Message):
     __slots__ = ("config", "audio")

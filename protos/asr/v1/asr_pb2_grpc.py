@@ -63,7 +63,9 @@ class SpeechServiceServicer(object):
         is INVALID_ARGUMENT. Half-closing finalizes what is left and ends the
         stream with OK; a stream that sent no audio ends with OK and no results.
         Unknown models are NOT_FOUND, a server without a free slot answers
-        UNAVAILABLE at once.
+        UNAVAILABLE at once. A stream that lasts too long or sends nothing for too
+        long is OUT_OF_RANGE (by default after 24 hours, or 60 s), after a
+        `stream_ending`; docs/errors.md lists every reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

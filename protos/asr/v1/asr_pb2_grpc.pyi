@@ -82,7 +82,9 @@ class SpeechServiceStub:
     is INVALID_ARGUMENT. Half-closing finalizes what is left and ends the
     stream with OK; a stream that sent no audio ends with OK and no results.
     Unknown models are NOT_FOUND, a server without a free slot answers
-    UNAVAILABLE at once.
+    UNAVAILABLE at once. A stream that lasts too long or sends nothing for too
+    long is OUT_OF_RANGE (by default after 24 hours, or 60 s), after a
+    `stream_ending`; docs/errors.md lists every reason.
     """
     Recognize: _grpc.UnaryUnaryMultiCallable[_asr_pb2.RecognizeRequest, _asr_pb2.RecognizeResponse]
     """Recognizes one complete recording in full context.
@@ -105,7 +107,9 @@ class SpeechServiceAsyncStub(SpeechServiceStub):
     is INVALID_ARGUMENT. Half-closing finalizes what is left and ends the
     stream with OK; a stream that sent no audio ends with OK and no results.
     Unknown models are NOT_FOUND, a server without a free slot answers
-    UNAVAILABLE at once.
+    UNAVAILABLE at once. A stream that lasts too long or sends nothing for too
+    long is OUT_OF_RANGE (by default after 24 hours, or 60 s), after a
+    `stream_ending`; docs/errors.md lists every reason.
     """
     Recognize: _aio.UnaryUnaryMultiCallable[_asr_pb2.RecognizeRequest, _asr_pb2.RecognizeResponse]  # type: ignore[assignment]
     """Recognizes one complete recording in full context.
@@ -131,7 +135,9 @@ class SpeechServiceServicer(metaclass=_abc_1.ABCMeta):
         is INVALID_ARGUMENT. Half-closing finalizes what is left and ends the
         stream with OK; a stream that sent no audio ends with OK and no results.
         Unknown models are NOT_FOUND, a server without a free slot answers
-        UNAVAILABLE at once.
+        UNAVAILABLE at once. A stream that lasts too long or sends nothing for too
+        long is OUT_OF_RANGE (by default after 24 hours, or 60 s), after a
+        `stream_ending`; docs/errors.md lists every reason.
         """
 
     @_abc_1.abstractmethod

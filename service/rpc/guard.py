@@ -1,0 +1,71 @@
+"""What stands before all services: no failure of theirs is UNKNOWN, none tells what is inside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+
+from service.core.errors import MalformedMessageError
+from service.rpc.status import Context, Failure, abort, failure_of
+
+Handler: TypeAlias = Any
+"""A grpc.RpcMethodHandler; its types know only the synchronous kind."""
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Answers for methods that do not exist, and for services that are not ours.
+
+    Ours take bytes and answer for themselves. Of others, such as reflection, the
+    requests are parsed here, since grpc makes UNKNOWN, with the exception's text,
+    of whatever a deserializer or a handler raises.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Return the handler of a call."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            # On the wire all four kinds begin alike, so this answers any of them.
+            return grpc.stream_stream_rpc_method_handler(_no_such_method)
+        if handler.stream_stream is not None and handler.request_deserializer is not None:
+            return _guarded(handler)
+        return handler
+
+
+async def _no_such_method(_: AsyncIterator[bytes], context: Context) -> NoReturn:
+    await abort(
+        context,
+        Failure(
+            "UNKNOWN_METHOD",
+            "there is no such method here; the contract is asr.v1.SpeechService",
+        ),
+    )
+
+
+def _guarded(handler: Handler) -> Handler:
+    parse, behave = handler.request_deserializer, handler.stream_stream
+
+    async def parsed(requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for data in requests:
+            try:
+                yield parse(data)
+            except Exception as error:
+                raise MalformedMessageError("the message cannot be parsed") from error
+
+    async def answer(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        try:
+            async for response in behave(parsed(requests), context):
+                yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every failure becomes a status
+            await abort(context, failure_of(error))
+
+    return grpc.stream_stream_rpc_method_handler(
+        answer, response_serializer=handler.response_serializer
+    )

@@ -1,0 +1,161 @@
+"""The client's half of a stream: its messages, checked and passed on in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from protos.asr.v1 import asr_pb2
+from service.core.errors import InvalidFieldError, ProtocolViolationError
+from service.engine.refusals import FirstMessageLateError
+from service.engine.stream import LiveStream
+from service.rpc import convert
+from service.rpc.limits import MAX_FLUSH_ID_CHARACTERS, MAX_SILENCE_S, Limits
+
+CANCELLATION_DELAY_S = 0.002
+"""grpc.aio shows a cancelled stream as a half-closed one first; the cancellation
+arrives within a millisecond. Without the wait, dead streams would be finalized."""
+
+
+class Intake:
+    """Reads a stream's messages, one at a time, in a task of its own.
+
+    A read is never wrapped in a time-out: grpc.aio would lose audio and then show an end
+    that is none. Whoever is out of patience looks at ``waiting_since_s`` and ends the RPC.
+    """
+
+    def __init__(self, requests: AsyncIterator[bytes], limits: Limits) -> None:
+        """Read these requests."""
+        self._requests = requests
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._reading: asyncio.Task[bytes | None] | asyncio.Task[None] | None = None
+        self.waiting_since_s: float | None = None
+        """Since when the next message is waited for, on the loop's clock; None while a
+        message is worked on, or no more are wanted."""
+
+    async def first(self) -> bytes | None:
+        """Wait for the first message; None if the client half-closed without one.
+
+        Raises:
+            FirstMessageLateError: it did not come in time.
+        """
+        reading = asyncio.create_task(self._next())
+        self._reading = reading
+        limit_s = self._limits.first_message_s or None
+        done, _ = await asyncio.wait({reading}, timeout=limit_s)
+        if not done:
+            raise FirstMessageLateError(self._limits.first_message_s)
+        return reading.result()
+
+    @asynccontextmanager
+    async def passing_on_to(self, live: LiveStream) -> AsyncIterator[None]:
+        """Pass all further messages on while the block runs.
+
+        What goes wrong ends the stream's updates.
+        """
+        self._reading = asyncio.create_task(self._pass_on_all(live))
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Read no more. Idempotent."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+            self._reading = None
+
+    async def __aenter__(self) -> Self:
+        """Nothing is read before it is asked for."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Read no more."""
+        await self.stop()
+
+    async def _next(self) -> bytes | None:
+        self.waiting_since_s = self._loop.time()
+        data = await anext(self._requests, None)
+        self.waiting_since_s = None
+        if data is None:
+            await asyncio.sleep(CANCELLATION_DELAY_S)
+        return data
+
+    async def _pass_on_all(self, live: LiveStream) -> None:
+        try:
+            while (data := await self._next()) is not None:
+                await self._pass_on(convert.parse(asr_pb2.AudioChunk, data), live)
+            await live.finish()
+        except Exception as error:  # noqa: BLE001 - whoever reads the updates gets it
+            live.fail(error)
+
+    async def _pass_on(self, chunk: asr_pb2.AudioChunk, live: LiveStream) -> None:
+        match chunk.WhichOneof("payload"):
+            case "audio":
+                self._check_size(len(chunk.audio))
+                await live.audio(chunk.audio)
+            case "flush":
+                _check_flush_id(chunk.flush.id)
+                await live.flush(chunk.flush.id)
+            case "silence":
+                duration_ns = convert.duration_ns(chunk.silence.duration)
+                _check_silence(duration_ns)
+                await live.silence(duration_ns)
+            case "config":
+                raise ProtocolViolationError(
+                    "a second config; it is the first message of a stream and only that, "
+                    "so open another stream for another config",
+                    "config",
+                )
+            case _:
+                raise ProtocolViolationError(
+                    "a message without payload; set config, audio, flush or silence", "payload"
+                )
+
+    def _check_size(self, size_bytes: int) -> None:
+        limit_bytes = self._limits.audio_message_bytes
+        if not 0 < size_bytes <= limit_bytes:
+            raise InvalidFieldError(
+                f"the audio message has {size_bytes} bytes; "
+                f"send 1 to {limit_bytes}, best 100 ms at a time",
+                "audio",
+                {"limit_bytes": str(limit_bytes)},
+            )
+
+
+def first_config(data: bytes) -> asr_pb2.StreamingConfig:
+    """Return the config that the first message holds.
+
+    Raises:
+        MalformedMessageError: it is no message.
+        ProtocolViolationError: it holds something else.
+    """
+    first = convert.parse(asr_pb2.AudioChunk, data)
+    if first.WhichOneof("payload") != "config":
+        raise ProtocolViolationError(
+            "the first message has no config; send AudioChunk{config} before any audio", "config"
+        )
+    return first.config
+
+
+def _check_flush_id(flush_id: str) -> None:
+    if len(flush_id) > MAX_FLUSH_ID_CHARACTERS:
+        raise InvalidFieldError(
+            f"the id has {len(flush_id)} characters; choose at most {MAX_FLUSH_ID_CHARACTERS}",
+            "flush.id",
+            {"limit_characters": str(MAX_FLUSH_ID_CHARACTERS)},
+        )
+
+
+def _check_silence(duration_ns: int) -> None:
+    if not 0 < duration_ns <= MAX_SILENCE_S * convert.NANOSECONDS:
+        raise InvalidFieldError(
+            f"the silence lasts {duration_ns / convert.NANOSECONDS:g} s; "
+            f"send more than 0 and at most {MAX_SILENCE_S} s",
+            "silence.duration",
+            {"limit_s": str(MAX_SILENCE_S)},
+        )

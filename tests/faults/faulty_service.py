@@ -1,0 +1,65 @@
+"""The service with a scripted recognizer that fails on certain words; for tests.
+
+python -m tests.faults.faulty_service OPTION…   as python -m service
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from service.app import main
+from service.core.hypothesis import Hypothesis, Window
+from service.recognizers import scripted
+
+SLOW_S = 0.4
+
+RAISES, NO_MEMORY, SLOW = "oscar", "papa", "quebec"
+HANGS, BLOCKS, DIES = "romeo", "sierra", "tango"
+"""What a decode does that hears the word."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyStream(scripted.ScriptedStream):
+    """Hears as the scripted one does, and then fails."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def interim(self, window: Window) -> Hypothesis:
+        return scripted.ScriptedStream.final(self, window)
+
+    def final(self, window: Window) -> Hypothesis:
+        hypothesis = scripted.ScriptedStream.final(self, window)
+        heard = {word.text for word in hypothesis.words}
+        if RAISES in heard:
+            raise RuntimeError("/srv/models/secret")
+        if NO_MEMORY in heard:
+            raise MemoryError
+        if SLOW in heard:
+            time.sleep(SLOW_S)
+        if HANGS in heard:
+            threading.Event().wait()
+        if BLOCKS in heard:
+            self.loop.call_soon_threadsafe(time.sleep, 3600)
+        if DIES in heard:
+            threading.Timer(0.05, partial(_kill, threading.get_ident())).start()
+        return hypothesis
+
+
+def _kill(thread: int) -> None:
+    """Raise SystemExit in a thread, once it runs Python again."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
+
+
+def _open_stream(_: object, options: object) -> FaultyStream:
+    return FaultyStream(options, 0.0, asyncio.get_running_loop())
+
+
+if __name__ == "__main__":
+    scripted.ScriptedRecognizer.open_stream = _open_stream
+    sys.exit(main(sys.argv[1:]))
