@@ -52,20 +52,17 @@ class Driver:
             pass
 
     def work_once(self) -> bool:
-        """Answer one job, dropping it if it is no longer wanted; False if there was none."""
+        """Answer one job; False if there was none."""
         self.job = self.job or self.session.take_job()
         if self.job is None:
             self.collect()
             return False
         job, self.job = self.job, None
-        if not self.session.wants(job):
-            self.session.answer(job, None)
-        else:
-            stream = self.recognizer.open_stream(DecodeOptions(word_offsets=True))
-            decode = stream.interim if job.kind is JobKind.INTERIM else stream.final
-            self.session.answer(job, decode(job.window))
-            stream.close()
-            self.done.append(job)
+        stream = self.recognizer.open_stream(DecodeOptions(word_offsets=True))
+        decode = stream.interim if job.kind is JobKind.INTERIM else stream.final
+        self.session.answer(job, decode(job.window))
+        stream.close()
+        self.done.append(job)
         self.collect()
         return True
 

@@ -93,7 +93,6 @@ class Decoding:
         self._heard_samples = 0
         self._ahead: tuple[Segment, Hypothesis] | None = None
         self._job: DecodeJob | None = None
-        self._job_is_taken = False
 
     @property
     def due_since_samples(self) -> int | None:
@@ -121,7 +120,7 @@ class Decoding:
         self._due.append(flush)
 
     def advance(self, open_segment: OpenSegment | None) -> None:
-        """Answer what can be answered, and see to the next job."""
+        """Answer what can be answered."""
         self._open = open_segment
         while self._due:
             head = self._due[0]
@@ -132,31 +131,30 @@ class Decoding:
                 self._finalize_next(head, self._ahead[1])
             else:
                 break
-        if self._job is None:
-            self._job = self._next_job()
-            self._job_is_taken = False
 
-    def take_job(self) -> DecodeJob | None:
-        """Return the job that is to be done now, once; None while there is none."""
-        if self._job is None or self._job_is_taken:
+    @property
+    def wanted(self) -> JobKind | None:
+        """What is to be decoded next; None if nothing is, or a job is out."""
+        wanted = self._next()
+        return None if wanted is None else wanted[0]
+
+    def take_job(self, *, may_confirm: bool = True) -> DecodeJob | None:
+        """Return the job that is to be done now, of all audio so far; None if there is none.
+
+        Args:
+            may_confirm: An interim may be a confirming one, which costs as much as a final.
+        """
+        wanted = self._next()
+        if wanted is None:
             return None
-        self._job_is_taken = True
+        kind, segment = wanted
+        if kind is JobKind.CONFIRMING_INTERIM and not may_confirm:
+            kind = JobKind.INTERIM
+        self._job = self._job_for(kind, segment)
         return self._job
 
-    def wants(self, job: DecodeJob) -> bool:
-        """Whether a job still matters; if not, it need not be begun."""
-        if job.kind is JobKind.FINAL:
-            return True
-        if job.kind is JobKind.SPECULATIVE_FINAL:
-            due = next((item for item in self._due if isinstance(item, Segment)), None)
-            return job.segment == due or self._would_be(job.segment)
-        return not self._due and self._is_open(job.segment)
-
     def answer(self, job: DecodeJob, hypothesis: Hypothesis | None) -> None:
-        """Take the result of the job that is out, None if it was dropped or is not to be trusted.
-
-        A final has a hypothesis.
-        """
+        """Take the result of the job that is out, None if it is an interim not to be trusted."""
         if self._job is not job:
             raise ValueError("this job is not the one that is out")
         self._job = None
@@ -172,27 +170,31 @@ class Decoding:
         if self._is_open(job.segment):
             self._show(job, hypothesis)
 
-    def _next_job(self) -> DecodeJob | None:
+    def _next(self) -> tuple[JobKind, Segment] | None:
+        if self._job is not None:
+            return None
         if self._due:
             head = self._due[0]
-            return self._job_for(JobKind.FINAL, head) if isinstance(head, Segment) else None
+            return (JobKind.FINAL, head) if isinstance(head, Segment) else None
         if self._open is None:
             return None
         segment = self._open.so_far
         if self._open.is_settled and self._rules.speculation:
             is_done = self._ahead is not None and self._ahead[0] == segment
-            return None if is_done else self._job_for(JobKind.SPECULATIVE_FINAL, segment)
+            return None if is_done else (JobKind.SPECULATIVE_FINAL, segment)
+        return self._next_interim(self._open)
+
+    def _next_interim(self, open_segment: OpenSegment) -> tuple[JobKind, Segment] | None:
+        segment, begin_samples = open_segment.so_far, open_segment.speech_start_samples
         growing = self._growing_segment(segment)
-        begin_samples = self._open.speech_start_samples
         heard_samples = max(self._heard_samples, begin_samples)
         if growing is None or not growing.is_due(segment.end_samples - heard_samples):
             return None
         # In a pause the final is about to be decoded ahead of time, which confirms as well.
-        if not self._open.is_pausing and growing.is_confirming_due(
+        is_confirming = not open_segment.is_pausing and growing.is_confirming_due(
             begin_samples, segment.end_samples
-        ):
-            return self._job_for(JobKind.CONFIRMING_INTERIM, segment)
-        return self._job_for(JobKind.INTERIM, segment)
+        )
+        return JobKind.CONFIRMING_INTERIM if is_confirming else JobKind.INTERIM, segment
 
     def _job_for(self, kind: JobKind, segment: Segment) -> DecodeJob:
         context = self._history.before(segment.end_samples - segment.start_samples)
@@ -203,9 +205,6 @@ class Decoding:
 
     def _is_open(self, segment: Segment) -> bool:
         return self._open is not None and self._open.so_far.segment_id == segment.segment_id
-
-    def _would_be(self, segment: Segment) -> bool:
-        return self._open is not None and self._open.is_settled and self._open.so_far == segment
 
     def _growing_segment(self, segment: Segment) -> GrowingSegment | None:
         """What the interims of the open segment have shown; None if none are wanted."""

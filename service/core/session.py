@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.core.audio import AudioConverter, AudioFormat
-from service.core.decoding import DecodeJob, Decoding, DecodingRules, OpenSegment, Segment
+from service.core.decoding import (
+    DecodeJob,
+    Decoding,
+    DecodingRules,
+    JobKind,
+    OpenSegment,
+    Segment,
+)
 from service.core.endpointing import EndpointRules
 from service.core.events import Cursors, Event, FlushDone, SpeechEnded, SpeechStarted, Update
 from service.core.history import SampleBuffer
@@ -87,21 +94,27 @@ class RecognitionSession:
     def answer(self, job: DecodeJob, hypothesis: Hypothesis | None) -> None:
         """Take the result of the job that is out.
 
-        None stands for an interim that is not to be trusted, and for a job that was
-        dropped because it was no longer wanted.
+        None stands for an interim that is not to be trusted.
         """
         self._decoding.answer(job, hypothesis)
         self._advance()
 
     # What comes out
 
-    def take_job(self) -> DecodeJob | None:
-        """Return the job that is to be done now, once; None while there is none."""
-        return self._decoding.take_job()
+    @property
+    def wanted(self) -> JobKind | None:
+        """What is to be decoded next; None if nothing is, or a job is out."""
+        return self._decoding.wanted
 
-    def wants(self, job: DecodeJob) -> bool:
-        """Whether a job still matters; if not, it need not be begun."""
-        return self._decoding.wants(job)
+    def take_job(self, *, may_confirm: bool = True) -> DecodeJob | None:
+        """Return the job that is to be done now, of all audio so far; None if there is none.
+
+        The later it is taken, the more an interim hears.
+
+        Args:
+            may_confirm: An interim may be a confirming one, which costs as much as a final.
+        """
+        return self._decoding.take_job(may_confirm=may_confirm)
 
     def take_updates(self) -> list[Update]:
         """Return what has happened since the last call."""

@@ -102,16 +102,17 @@ class Engine:
         for name, model in self._models.items():
             stream = model.recognizer.open_stream(DecodeOptions())
             scheduler = self._schedulers[name]
-            interim = scheduler.submit(JobKind.INTERIM, partial(stream.interim, window))
-            await asyncio.wrap_future(interim)
-            await asyncio.wrap_future(
-                scheduler.submit(JobKind.FINAL, partial(stream.final, window))
-            )
+            for kind, decode in ((JobKind.INTERIM, stream.interim), (JobKind.FINAL, stream.final)):
+                await scheduler.run(kind, partial(decode, window))
             stream.close()
 
     @asynccontextmanager
-    async def stream(self, request: StreamRequest) -> AsyncIterator[LiveStream]:
+    async def stream(self, request: StreamRequest, caller: str = "") -> AsyncIterator[LiveStream]:
         """Run a stream while the block runs.
+
+        Args:
+            request: What is wanted.
+            caller: Whose share of the threads it takes.
 
         Raises:
             ClientError: the request cannot be honoured.
@@ -124,7 +125,7 @@ class Engine:
         with self.slots.lease():
             session = RecognitionSession(config, self._new_detector)
             live = LiveStream(
-                session, recognizer, options, self._schedulers[name], self._max_backlog_s
+                session, recognizer, options, self._schedulers[name], self._max_backlog_s, caller
             )
             self._streams.add(live)
             try:
@@ -144,8 +145,13 @@ class Engine:
         for stream in self._streams:
             stream.interrupt(error)
 
-    async def recognize(self, request: StreamRequest, data: bytes) -> Recognition:
+    async def recognize(self, request: StreamRequest, data: bytes, caller: str = "") -> Recognition:
         """Recognize a complete recording: a file, or raw audio in the request's format.
+
+        Args:
+            request: What is wanted.
+            data: The recording.
+            caller: Whose share of the threads it takes.
 
         Raises:
             ClientError: the request cannot be honoured, or the audio not be read.
@@ -167,7 +173,7 @@ class Engine:
             )
         recording = open_recording(data, request.audio_format)
         known = replace(request, audio_format=recording.audio_format)
-        async with self.stream(known) as live:
+        async with self.stream(known, caller) as live:
             feeding = asyncio.create_task(_feed(live, recording.blocks))
             try:
                 events = tuple([update.event async for update in live.updates()])

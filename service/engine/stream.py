@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -13,7 +13,7 @@ from service.core.events import Cursors, StreamEnding, Update
 from service.core.hypothesis import DecodeOptions, Hypothesis
 from service.core.session import RecognitionSession
 from service.engine.outbox import Outbox
-from service.engine.scheduler import Scheduler
+from service.engine.scheduler import URGENCY, Scheduler
 from service.recognizers.base import Recognizer, RecognizerStream
 
 MAX_BACKLOG_S = 60.0
@@ -41,8 +41,19 @@ class LiveStream:
         options: DecodeOptions,
         scheduler: Scheduler,
         max_backlog_s: float = MAX_BACKLOG_S,
+        caller: str = "",
     ) -> None:
-        """Begin with nothing heard."""
+        """Begin with nothing heard.
+
+        Args:
+            session: What has been heard, and what is to be decoded.
+            recognizer: What decodes.
+            options: What the stream asked of it.
+            scheduler: The recognizer's threads.
+            max_backlog_s: Audio that may wait for its finals.
+            caller: Whose share of the threads it takes.
+        """
+        self._caller = caller
         self._max_backlog_s = max_backlog_s
         self._session = session
         self._recognizer = recognizer
@@ -51,7 +62,8 @@ class LiveStream:
         self._outbox = Outbox()
         self._progress = asyncio.Event()
         self._segment: tuple[int, RecognizerStream] | None = None
-        self._running: tuple[DecodeJob, Future[Hypothesis | None]] | None = None
+        self._turn: tuple[JobKind, Future[Hypothesis | None]] | None = None
+        self._job: DecodeJob | None = None
         self._is_finished = False
         self._is_closed = False
         self._error_at_end: Exception | None = None
@@ -124,11 +136,11 @@ class LiveStream:
     async def close(self) -> None:
         """Stop, and free the recognizer's state once no thread uses it. Idempotent."""
         self._is_closed = True
-        if self._running is not None:
-            _, future = self._running
+        if self._turn is not None:
+            _, future = self._turn
             if not future.cancel():
                 await asyncio.wait([asyncio.wrap_future(future)])
-            self._running = None
+            self._turn = None
         self._leave_segment()
 
     def _finish(self) -> None:
@@ -149,45 +161,53 @@ class LiveStream:
         if self._is_closed:
             return
         self._outbox.extend(self._session.take_updates())
-        if self._running is not None:
-            self._drop_if_unwanted(*self._running)
-        elif (job := self._session.take_job()) is not None:
-            self._start(job)
-        elif self._session.is_done:
+        if self._job is None:
+            self._line_up(self._session.wanted)
+        if self._turn is None and self._session.is_done:
             if self._error_at_end is not None:
                 self._outbox.fail(self._error_at_end)
             self._outbox.close()
 
-    def _drop_if_unwanted(self, job: DecodeJob, future: Future[Hypothesis | None]) -> None:
-        """Take a job back that no worker has begun, if it no longer matters."""
-        if not self._session.wants(job) and future.cancel():
-            self._running = None
-            self._session.answer(job, None)
-            self._pump()
-
-    def _start(self, job: DecodeJob) -> None:
-        stream = self._segment_stream(job.segment.segment_id)
-        decode = stream.interim if job.kind is JobKind.INTERIM else stream.final
-        future = self._scheduler.submit(job.kind, partial(decode, job.window))
-        self._running = (job, future)
+    def _line_up(self, kind: JobKind | None) -> None:
+        """See that the stream waits for a thread with the urgency of what it wants decoded."""
+        if self._turn is not None:
+            waits_for, waiting = self._turn
+            if kind is not None and URGENCY[kind] == URGENCY[waits_for]:
+                return
+            waiting.cancel()
+            self._turn = None
+        if kind is None:
+            return
+        future = self._scheduler.line_up(kind, self._caller, self._begin)
+        self._turn = (kind, future)
         loop = asyncio.get_running_loop()
 
         def done(future: Future[Hypothesis | None]) -> None:
             # The loop is gone when a process ends with decodes running.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._on_done, job, future)
+                loop.call_soon_threadsafe(self._on_done, future)
 
         future.add_done_callback(done)
 
-    def _on_done(self, job: DecodeJob, future: Future[Hypothesis | None]) -> None:
+    def _begin(self, others_wait: bool) -> Callable[[], Hypothesis | None] | None:  # noqa: FBT001
+        """Take the job that is to be done now."""
+        self._job = None if self._is_closed else self._session.take_job(may_confirm=not others_wait)
+        if self._job is None:
+            return None
+        stream = self._segment_stream(self._job.segment.segment_id)
+        decode = stream.interim if self._job.kind is JobKind.INTERIM else stream.final
+        return partial(decode, self._job.window)
+
+    def _on_done(self, future: Future[Hypothesis | None]) -> None:
         if self._is_closed or future.cancelled():
             return
-        self._running = None
+        job, self._job, self._turn = self._job, None, None
         error = future.exception()
         if error is not None:
             self._outbox.fail(error)
             return
-        self._session.answer(job, future.result())
+        if job is not None:
+            self._session.answer(job, future.result())
         self._pump()
         self._progress.set()
 

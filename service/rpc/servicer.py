@@ -86,7 +86,7 @@ class SpeechServicer:
             give_up = self._giving_up(context, record)
             # If a decode hangs, the status goes out before the slot is free.
             async with (
-                engine.stream(request) as live,
+                engine.stream(request, record.caller.identity) as live,
                 _statuses(context, record),
                 intake.passing_on_to(live),
             ):
@@ -109,7 +109,7 @@ class SpeechServicer:
             self._check_recording(message.audio)
             request = convert.stream_request(message.config)
             record.model = engine.model_name(request)
-            recognition = await engine.recognize(request, message.audio)
+            recognition = await engine.recognize(request, message.audio, record.caller.identity)
             finals = [event for event in recognition.events if isinstance(event, FinalResult)]
             record.received_s, record.finals = recognition.duration_s, len(finals)
             return asr_pb2.RecognizeResponse(

@@ -128,15 +128,39 @@ def test_a_speculation_that_speech_overtakes_is_thrown_away():
 
 
 def test_an_unneeded_speculation_is_not_begun():
-    """A job that was not begun when speech goes on is no longer wanted."""
+    """What is decoded is decided when the job is taken: speech that goes on wants no final."""
     driver = Driver(interim_results=False)
     for piece in _pieces(np.concatenate([tones("alfa bravo"), quiet(600)])):
         driver.session.feed(piece)
-    job = driver.session.take_job()
-    assert driver.session.wants(job)
+    assert driver.session.wanted is JobKind.SPECULATIVE_FINAL
     for piece in _pieces(tones("charlie")):
         driver.session.feed(piece)
-    assert not driver.session.wants(job)
+    assert driver.session.wanted is None
+    assert driver.session.take_job() is None
+
+
+def test_an_interim_hears_all_audio_up_to_the_moment_it_is_taken():
+    """However long it waited for its turn."""
+    driver = Driver()
+    pieces = _pieces(tones("alfa bravo charlie delta echo foxtrot"))
+    for piece in pieces[:10]:
+        driver.session.feed(piece)
+    assert driver.session.wanted is JobKind.INTERIM
+    for piece in pieces[10:20]:
+        driver.session.feed(piece)
+    job = driver.session.take_job()
+    assert job.segment.end_samples > 15 * len(pieces[0]) // 2
+
+
+def test_a_confirming_interim_can_be_left_out():
+    """Under load an interim that would confirm is an ordinary one."""
+    driver = Driver()
+    for piece in _pieces(tones(" ".join(["alfa bravo charlie delta echo"] * 4))):
+        driver.session.feed(piece)
+        if driver.session.wanted is JobKind.CONFIRMING_INTERIM:
+            break
+    assert driver.session.wanted is JobKind.CONFIRMING_INTERIM
+    assert driver.session.take_job(may_confirm=False).kind is JobKind.INTERIM
 
 
 def test_recognizers_without_speculation_are_asked_once():

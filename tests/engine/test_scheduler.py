@@ -1,93 +1,139 @@
-"""The order of decodes, and the slots."""
+"""The order of decodes."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from concurrent.futures import CancelledError
 
 import pytest
 
 from service.core.decoding import JobKind
-from service.engine.refusals import DrainingError, ServerFullError
 from service.engine.scheduler import Scheduler
-from service.engine.slots import Slots
 
 
-def _blocked(scheduler: Scheduler) -> threading.Event:
+@pytest.fixture
+def scheduler():
+    scheduler = Scheduler("test", 1)
+    yield scheduler
+    scheduler.close()
+
+
+async def _blocked(scheduler: Scheduler) -> threading.Event:
     """Keep the only worker busy until the event is set."""
-    release, begun = threading.Event(), threading.Event()
+    release, begun = threading.Event(), asyncio.Event()
 
-    def block() -> None:
+    def begin(_: bool):
         begun.set()
-        release.wait()
+        return release.wait
 
-    scheduler.submit(JobKind.FINAL, block)
-    begun.wait()
+    scheduler.line_up(JobKind.FINAL, "", begin)
+    await begun.wait()
     return release
 
 
-def test_finals_go_before_speculations_and_these_before_interims():
+async def test_finals_go_before_speculations_and_these_before_interims(scheduler):
     """What waits is worked off by urgency, and in order of arrival within it."""
-    scheduler = Scheduler("test", 1)
-    release = _blocked(scheduler)
+    release = await _blocked(scheduler)
     done: list[tuple[JobKind, int]] = []
-    for index in range(3):
-        for kind in (JobKind.INTERIM, JobKind.SPECULATIVE_FINAL, JobKind.FINAL):
-            scheduler.submit(kind, lambda item=(kind, index): done.append(item))
+    futures = [
+        scheduler.line_up(kind, "", lambda _, item=(kind, index): lambda: done.append(item))
+        for index in range(3)
+        for kind in (JobKind.INTERIM, JobKind.SPECULATIVE_FINAL, JobKind.FINAL)
+    ]
     release.set()
-    scheduler.close()
+    await asyncio.gather(*map(asyncio.wrap_future, futures))
     kinds = (JobKind.FINAL, JobKind.SPECULATIVE_FINAL, JobKind.INTERIM)
     assert done == [(kind, index) for kind in kinds for index in range(3)]
 
 
-def test_a_cancelled_decode_is_not_begun():
+async def test_callers_have_equal_shares(scheduler):
+    """A caller with many streams in the line does not keep out one with few."""
+    release = await _blocked(scheduler)
+    done: list[str] = []
+    futures = [
+        scheduler.line_up(JobKind.INTERIM, who, lambda _, who=who: lambda: done.append(who))
+        for who in ["many"] * 6 + ["few"] * 2
+    ]
+    release.set()
+    await asyncio.gather(*map(asyncio.wrap_future, futures))
+    assert done == ["many", "few", "many", "few", "many", "many", "many", "many"]
+
+
+async def test_a_caller_saves_up_no_share(scheduler):
+    """Who has waited for nothing so far is not served before all others for that."""
+    done: list[str] = []
+    for _ in range(5):
+        future = scheduler.line_up(JobKind.INTERIM, "old", lambda _: lambda: None)
+        await asyncio.wrap_future(future)
+    release = await _blocked(scheduler)
+    futures = [
+        scheduler.line_up(JobKind.INTERIM, who, lambda _, who=who: lambda: done.append(who))
+        for who in ["old", "new", "new", "old"]
+    ]
+    release.set()
+    await asyncio.gather(*map(asyncio.wrap_future, futures))
+    assert done == ["old", "new", "new", "old"]
+
+
+async def test_what_is_decoded_is_decided_when_a_thread_is_free(scheduler):
+    """The newest audio is heard, and it is known whether others wait."""
+    release = await _blocked(scheduler)
+    newest = ["old"]
+    told: list[bool] = []
+
+    def begin(others_wait: bool):
+        told.append(others_wait)
+        return lambda heard=newest[0]: heard
+
+    futures = [scheduler.line_up(JobKind.INTERIM, "", begin) for _ in range(2)]
+    newest[0] = "new"
+    release.set()
+    heard = await asyncio.gather(*map(asyncio.wrap_future, futures))
+    assert (heard, told) == (["new", "new"], [True, False])
+
+
+async def test_who_has_nothing_to_do_any_more_keeps_nobody_waiting(scheduler):
+    """A turn may be given up when it comes."""
+    idle = scheduler.line_up(JobKind.FINAL, "", lambda _: None)
+    busy = scheduler.line_up(JobKind.INTERIM, "", lambda _: lambda: "heard")
+    assert await asyncio.wrap_future(idle) is None
+    assert await asyncio.wrap_future(busy) == "heard"
+
+
+async def test_a_cancelled_decode_is_not_begun(scheduler):
     """What was cancelled before its turn costs nothing."""
-    scheduler = Scheduler("test", 1)
-    release = _blocked(scheduler)
+    release = await _blocked(scheduler)
     begun: list[int] = []
-    future = scheduler.submit(JobKind.INTERIM, lambda: begun.append(1))
+    future = scheduler.line_up(JobKind.INTERIM, "", lambda _: begun.append(1))
+    last = scheduler.line_up(JobKind.INTERIM, "", lambda _: lambda: None)
     assert future.cancel()
     release.set()
-    scheduler.close()
+    await asyncio.wrap_future(last)
     assert begun == []
 
 
-def test_a_failing_decode_fails_alone():
-    """An exception reaches whoever waits for that decode, and the worker goes on."""
-    scheduler = Scheduler("test", 1)
-    failing = scheduler.submit(JobKind.FINAL, lambda: 1 // 0)
-    fine = scheduler.submit(JobKind.FINAL, lambda: "fine")
-    assert isinstance(failing.exception(), ZeroDivisionError)
-    assert fine.result() == "fine"
+async def test_an_exception_belongs_to_its_decode(scheduler):
+    """A decode that fails, or cannot be begun, fails alone; the thread goes on."""
+    failing = scheduler.line_up(JobKind.FINAL, "", lambda _: lambda: 1 // 0)
+    unbegun = scheduler.line_up(JobKind.FINAL, "", lambda _: 1 // 0)
+    fine = scheduler.line_up(JobKind.FINAL, "", lambda _: lambda: "fine")
+    for future in (failing, unbegun):
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wrap_future(future)
+    assert await asyncio.wrap_future(fine) == "fine"
     assert scheduler.is_alive
-    scheduler.close()
 
 
-def test_a_closed_scheduler_takes_nothing():
-    """After closing, its threads are gone and submitting is refused."""
-    scheduler = Scheduler("test", 3)
-    scheduler.close()
+async def test_a_closed_scheduler_takes_nothing():
+    """Closing ends the threads and who waits; nothing can be asked for any more."""
+    scheduler = Scheduler("test", 1)
+    release = await _blocked(scheduler)
+    waiting = scheduler.line_up(JobKind.FINAL, "", lambda _: lambda: None)
+    release.set()
+    assert scheduler.close()
+    with pytest.raises(CancelledError):
+        waiting.result()
     assert not scheduler.is_alive
     with pytest.raises(RuntimeError, match="closed"):
-        scheduler.submit(JobKind.FINAL, lambda: None)
-
-
-async def test_slots_are_counted_and_freed():
-    """A slot is held for its block, also when the block raises; one too many is refused."""
-    slots = Slots(1)
-    with slots.lease():
-        assert slots.taken == 1
-        with pytest.raises(ServerFullError, match="--max-streams"), slots.lease():
-            pass
-    assert slots.taken == 0
-    with pytest.raises(KeyError), slots.lease():
-        raise KeyError
-    assert slots.taken == 0
-
-
-async def test_a_draining_server_admits_none():
-    """Once draining, no slot is given, though some are free."""
-    slots = Slots(5)
-    slots.drain()
-    with pytest.raises(DrainingError), slots.lease():
-        pass
-    await slots.wait_until_free(0)
+        scheduler.line_up(JobKind.FINAL, "", lambda _: None)
