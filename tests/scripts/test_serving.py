@@ -20,15 +20,15 @@ def log(tmp_path):
 
 
 def test_it_waits_for_the_address(tmp_path, log):
-    """The address is what the ready line names; SIGTERM ends the server, and 0 is well."""
-    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+    """The address is what the ready line names; SIGINT ends the server, and 0 is well."""
+    code = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
     with serving(program(code + READY_AND_WAIT), tmp_path, log) as running:
         assert running.address == "127.0.0.1:4711"
 
 
 def test_a_server_that_ends_badly(tmp_path, log):
     """The exit code of a server that failed while stopping is told."""
-    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+    code = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(7))\n"
     with (
         pytest.raises(ServerError, match="ended with code 7") as caught,
         serving(program(code + READY_AND_WAIT), tmp_path, log),
