@@ -8,13 +8,14 @@ exported graph keeps to these, and is given no attribute that 2.3 does not know.
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from scripts.deepspeech_alphabet import ALPHABET, serialize_alphabet
 
 RATE_HZ: Final = 16_000
 WINDOW_SAMPLES: Final = 512
@@ -27,27 +28,11 @@ STEPS: Final = 16
 RELU_CLIP: Final = 20.0
 GRAPH_VERSION: Final = 6
 BEAM_WIDTH: Final = 500
-ALPHABET: Final = " abcdefghijklmnopqrstuvwxyz'"
-"""That of the published English model; the blank comes behind it."""
-
 DENSE_LAYERS: Final = ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6")
 NEWER_ATTRIBUTES: Final = ("bad_indices_policy", "grad_a", "grad_b")
 """Attributes of operators that TensorFlow got after 2.3."""
 
 Weights = dict[str, Any]
-
-
-def serialize_alphabet(alphabet: str) -> bytes:
-    """Return an alphabet as ``Alphabet::Deserialize`` of the library reads it.
-
-    The count of labels, and for each its number, the length of its UTF-8 and its UTF-8; the
-    numbers are little-endian and have 16 bits.
-    """
-    parts = [struct.pack("<H", len(alphabet))]
-    for label, character in enumerate(alphabet):
-        encoded = character.encode()
-        parts.append(struct.pack("<HH", label, len(encoded)) + encoded)
-    return b"".join(parts)
 
 
 def new_weights(cells: int, seed: int) -> dict[str, NDArray[np.float32]]:

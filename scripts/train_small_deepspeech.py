@@ -30,9 +30,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from scripts import deepspeech_graph as graph
+from scripts.deepspeech_alphabet import ALPHABET
 from scripts.small_speech import EDGE_S, RATE_HZ, Sentence, at_another_speed, read
 
-BLANK = len(graph.ALPHABET)
+BLANK = len(ALPHABET)
 BATCH_S = 60.0
 FLAT_STEPS = 150
 WARMUP_STEPS = 100
@@ -66,7 +67,7 @@ class Batch:
 
 def labels_of(text: str) -> list[int]:
     """Return the letters of a text in the alphabet."""
-    return [graph.ALPHABET.index(character) for character in text]
+    return [ALPHABET.index(character) for character in text]
 
 
 def frame_count(samples: int) -> int:
@@ -174,7 +175,7 @@ class Model:
             batch = as_batch([[(0, item)]], [len(item.samples)])
             path = tf.argmax(self.logits(batch.audio)[:, 0], axis=1).numpy()
             kept = path[np.flatnonzero(np.diff(path, prepend=-1))]
-            letters = "".join(graph.ALPHABET[label] for label in kept if label != BLANK)
+            letters = "".join(ALPHABET[label] for label in kept if label != BLANK)
             heard.append(" ".join(letters.split()))
         return float(jiwer.wer([item.text for item in sentences], heard))
 
