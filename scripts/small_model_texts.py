@@ -1,7 +1,8 @@
-"""Sentences of a small world: what the small CTC model is trained to hear.
+"""Sentences of small worlds: what the small models of the tests are trained to hear.
 
-A house that listens: commands, questions, times and numbers. The grammar makes far more
-sentences than are spoken, so that held-out ones were never heard in training.
+A house that listens: commands, questions, times and numbers. And a calendar: dates, times of
+day, digits and simple commands. The grammars make far more sentences than are spoken, so that
+held-out ones were never heard in training.
 """
 
 from __future__ import annotations
@@ -20,6 +21,44 @@ WEATHER: Final = ("rain", "snow", "wind", "sun")
 ONES: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEENS: Final = ("ten", "eleven", "twelve", "thirteen", "fifteen", "eighteen")
 TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+
+
+ZERO_AND_ONES: Final = ("zero", *ONES)
+MONTHS: Final = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+DAYS_OF_MONTH: Final = (
+    *ONES,
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    *(f"twenty {one}" for one in ONES),
+    "thirty",
+    "thirty one",
+)
+HOURS: Final = (*ONES, "ten", "eleven", "twelve")
+MINUTES: Final = ("ten", "fifteen", "twenty", "thirty", "forty", "forty five", "fifty")
+ACTIONS: Final = ("start", "stop", "pause", "cancel", "repeat", "show")
+TARGETS: Final = ("timer", "alarm", "music", "song", "list", "message")
 
 
 def number(chance: random.Random) -> str:
@@ -87,20 +126,62 @@ def _word(chance: random.Random) -> str:
     return " ".join(chance.sample(everything, chance.randint(1, 3)))
 
 
-KINDS: Final[tuple[Callable[[random.Random], str], ...]] = (
-    _switch,
-    _remind,
-    _question,
-    _statement,
-    _digits,
-    _word,
-)
+def _date(chance: random.Random) -> str:
+    date = f"{chance.choice(MONTHS)} {chance.choice(DAYS_OF_MONTH)}"
+    return chance.choice(
+        (
+            date,
+            f"what is on {date}",
+            f"{chance.choice(DAYS)} {date}",
+            f"move it to {date}",
+            f"from {chance.choice(MONTHS)} to {chance.choice(MONTHS)}",
+        )
+    )
 
 
-def sentences(count: int, seed: int) -> list[str]:
-    """Return different sentences."""
+def _time(chance: random.Random) -> str:
+    hour = chance.choice(HOURS)
+    return chance.choice(
+        (
+            f"it is {hour} o'clock",
+            f"{hour} {chance.choice(MINUTES)}",
+            f"{chance.choice(('half', 'a quarter', 'ten', 'twenty'))} past {hour}",
+            f"{chance.choice(('a quarter', 'five', 'ten', 'twenty'))} to {hour}",
+            f"wake me at {hour} {chance.choice(MINUTES)}",
+            f"at {hour} in the {chance.choice(('morning', 'evening'))}",
+        )
+    )
+
+
+def _code(chance: random.Random) -> str:
+    digits = " ".join(chance.choice(ZERO_AND_ONES) for _ in range(chance.randint(3, 7)))
+    return chance.choice((digits, digits, f"dial {digits}", f"the code is {digits}"))
+
+
+def _command(chance: random.Random) -> str:
+    span = f"{number(chance)} {chance.choice(('seconds', 'minutes', 'hours'))}"
+    return chance.choice(
+        (
+            f"{chance.choice(ACTIONS)} the {chance.choice(TARGETS)}",
+            f"{chance.choice(ACTIONS)} the {chance.choice(TARGETS)} {clock(chance)}",
+            f"set a timer for {span}",
+            f"volume {chance.choice(('up', 'down'))} {chance.choice(HOURS)}",
+            f"play {chance.choice(('the next', 'the last', 'another'))} song in {span}",
+            f"turn {chance.choice(('left', 'right'))} in {span}",
+        )
+    )
+
+
+DOMAINS: Final[dict[str, tuple[Callable[[random.Random], str], ...]]] = {
+    "house": (_switch, _remind, _question, _statement, _digits, _word),
+    "calendar": (_date, _time, _code, _command),
+}
+
+
+def sentences(domain: str, count: int, seed: int) -> list[str]:
+    """Return different sentences of a domain."""
     chance = random.Random(seed)  # noqa: S311  (not for security)
     found: dict[str, None] = {}
     while len(found) < count:
-        found.setdefault(chance.choice(KINDS)(chance))
+        found.setdefault(chance.choice(DOMAINS[domain])(chance))
     return list(found)
