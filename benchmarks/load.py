@@ -10,7 +10,8 @@ between clips, from a process of its own. A number of streams is held if
 - no stream is refused or breaks off, and every final is the one that the same stream
   gets alone
 
-The word error rate is that of the finals under load. ``--server`` measures another
+The word error rate is that of the finals under load. ``--naive`` measures
+benchmarks.naive_server, with the same weights, as well. ``--server`` measures another
 server that speaks the contract; its processor time and memory are then not known.
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +28,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.load_streams import Record, Script, make_scripts, play_all
-from benchmarks.support import Server, manifest_arguments, own_server, read_clips, word_errors
+from benchmarks.support import (
+    Server,
+    manifest_arguments,
+    own_server,
+    read_clips,
+    server_of,
+    word_errors,
+)
 
 MOST_LAG_S = 1.0
 MOST_FINAL_S = 0.7
@@ -160,6 +169,7 @@ def main() -> None:
         help="numbers of streams to try (default: 1,4,8,10,12,14,16)",
     )
     parser.add_argument("--seconds", type=float, default=40, help="of each stream (default: 40)")
+    parser.add_argument("--naive", action="store_true", help="the naive server as well")
     parser.add_argument("--stop", action="store_true", help="stop at the first that is not held")
     parser.add_argument("--server-option", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
@@ -170,14 +180,17 @@ def main() -> None:
     ]
     scripts = make_scripts(clips, max(options.streams), options.seconds)
     if options.server:
-        most = find_most(options.server, None, scripts, options)
-    else:
-        settings = [part for option in options.server_option for part in f"--{option}".split("=")]
-        settings += ["--max-streams", str(2 * max(options.streams))]
-        with own_server("--model", options.model, *settings) as server:
-            options.model = options.model.partition("?")[0]
-            most = find_most(server.address, server, scripts, options)
-    print(f"streams within bounds: {most}")
+        print(f"streams within bounds: {find_most(options.server, None, scripts, options)}")
+        return
+    settings = [part for option in options.server_option for part in f"--{option}".split("=")]
+    settings += ["--max-streams", str(2 * max(options.streams))]
+    with own_server("--model", options.model, *settings) as server:
+        options.model = options.model.partition("?")[0]
+        print(f"streams within bounds: {find_most(server.address, server, scripts, options)}")
+    if options.naive:
+        command = [sys.executable, "-m", "benchmarks.naive_server"]
+        with server_of(command) as server:
+            print(f"naive, within bounds: {find_most(server.address, server, scripts, options)}")
 
 
 if __name__ == "__main__":

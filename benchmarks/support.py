@@ -128,5 +128,12 @@ class Server:
 def own_server(*arguments: str) -> Iterator[Server]:
     """Run a server for a benchmark; its log goes to standard error."""
     command = [sys.executable, "-m", "service", "--listen", "127.0.0.1:0", "--log-level", "warning"]
-    with serving([*command, *arguments], ROOT, sys.stderr) as running:
+    with server_of([*command, *arguments]) as server:
+        yield server
+
+
+@contextmanager
+def server_of(command: Sequence[str]) -> Iterator[Server]:
+    """Run any server that says where it listens as ours does."""
+    with serving(command, ROOT, sys.stderr) as running:
         yield Server(running.address, psutil.Process(running.pid))
