@@ -19,7 +19,7 @@ from service.recognizers.transformers_precision import prepare
 from service.recognizers.transformers_stitch import Frames
 from service.recognizers.transformers_tokens import Vocabulary, best_path
 
-PROBE_S: Final = (2, 4)
+PROBE_S: Final = (2, 6)
 """Lengths of audio from which the length of a frame is found."""
 WORD_BEGIN: Final = ("\u2581", "\u0120")
 """With these a token begins that begins a word: SentencePiece's, and byte-level BPE's."""
@@ -48,9 +48,7 @@ class CtcModel:
             self._model, self.precision = prepare(
                 _baked(model), options.device, options.precision, threads, self._greedy_text
             )
-        shorter, longer = (self._count_frames(seconds) for seconds in PROBE_S)
-        probe_samples = (PROBE_S[1] - PROBE_S[0]) * SAMPLE_RATE_HZ
-        self.frame_samples: int = round(probe_samples / (longer - shorter))
+        self.frame_samples: int = self._measure_frame(model.config)
         """From the begin of a frame to the begin of the next."""
 
     def log_probabilities(self, windows: NDArray[np.float32]) -> Frames:
@@ -91,6 +89,19 @@ class CtcModel:
         return self.vocabulary.text(
             [token.index for token in best_path(frames, self.vocabulary.blank)]
         )
+
+    def _measure_frame(self, config: Any) -> int:  # noqa: ANN401
+        """Return the samples of a frame, exactly.
+
+        Counting frames tells them to some parts in a hundred, for a part of a frame at the
+        end of the audio is not answered. They are a multiple of the strides before the
+        transformer, or of the hop of the features, and adapters may multiply these.
+        """
+        shorter, longer = (self._count_frames(seconds) for seconds in PROBE_S)
+        about = (PROBE_S[1] - PROBE_S[0]) * SAMPLE_RATE_HZ / (longer - shorter)
+        unit = getattr(config, "inputs_to_logits_ratio", None)
+        unit = int(unit or getattr(self._extractor, "hop_length", 0) or 1)
+        return unit * max(1, round(about / unit))
 
     def _count_frames(self, seconds: int) -> int:
         noise = np.random.default_rng(0).normal(0, 0.01, (1, seconds * SAMPLE_RATE_HZ))
