@@ -34,10 +34,13 @@ MOST_ALTERNATIVES: Final = 5
 def load(folder: Path, options: TransformersOptions, threads: int, language: str) -> CtcRecognizer:
     """Load a folder; ``language`` is that of the model, empty if it is not known.
 
+    A model with weights for each language says itself which it was loaded for.
+
     Raises:
         ModelUnavailableError: says what to install, download or write instead.
     """
-    return CtcRecognizer(CtcModel(folder, options, threads), options, language)
+    model = CtcModel(folder, options, threads)
+    return CtcRecognizer(model, options, model.language or language)
 
 
 class CtcRecognizer:

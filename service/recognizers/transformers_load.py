@@ -102,6 +102,10 @@ def load_part(auto_class: Any, folder: Path, what: str) -> Any:  # noqa: ANN401
     """
     try:
         return auto_class.from_pretrained(folder, local_files_only=True)
+    except ImportError as error:
+        raise ModelUnavailableError(
+            f"{folder}: its {what} needs a library that is not installed ({_first_line(error)})"
+        ) from error
     except Exception as error:  # As above.
         raise ModelUnavailableError(
             f"{folder}: its {what} cannot be loaded ({_first_line(error)}); the folder must hold "
