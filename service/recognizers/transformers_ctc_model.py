@@ -149,12 +149,16 @@ def read_vocabulary(tokenizer: Any, blank: int) -> Vocabulary:  # noqa: ANN401
         text = tokenizer.convert_tokens_to_string([pieces[token] for token in tokens])
         return str(text).strip()
 
+    spell = spell_characters if delimiter is not None or not begins else spell_pieces
     return Vocabulary(
         blank=blank,
         delimiter=delimiter,
         word_begins=frozenset(begins if delimiter is None else ()),
         silent=frozenset(silent),
-        spell=spell_characters if delimiter is not None or not begins else spell_pieces,
+        spell=spell,
+        letters=frozenset(
+            letter for at in range(size) if at not in silent for letter in spell([at]).lower()
+        ),
     )
 
 

@@ -70,6 +70,7 @@ RESTRICTED = {
     "jiwer": ("client.evaluation",),
     "whisper_normalizer": ("client.evaluation",),
     "sounddevice": ("client.portaudio",),
+    "kenlm": ("service.recognizers.transformers*",),
     "torch": ("service.recognizers.transformers*",),
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),

@@ -14,6 +14,7 @@ from service.core.hypothesis import (
     ContextSegment,
     DecodeOptions,
     Hypothesis,
+    Phrase,
     Samples,
     Window,
 )
@@ -197,6 +198,18 @@ def test_alternatives_are_different_and_no_more_than_asked_for(recognizer, speec
         assert texts[0] == best.text
         assert len(texts) <= most
         assert len(set(texts)) == len(texts)
+
+
+def test_phrases_leave_a_final_a_function_of_its_window(recognizer, speech):
+    """With phrases, too, a final is the same each time; an unlikely one is no fault."""
+    if not recognizer.capabilities.phrases:
+        pytest.skip("prefers no phrases")
+    phrases = (Phrase("kitchen light", 4.0), Phrase("...", 20.0), Phrase("the", -20.0))
+    options = DecodeOptions(phrases=phrases, word_offsets=recognizer.capabilities.word_offsets)
+    for samples in speech:
+        first = _final(recognizer, Window(samples), options)
+        assert first.words
+        assert _final(recognizer, Window(samples), options) == first
 
 
 @pytest.mark.parametrize("samples", [0, 1, 200, 400, 1_599, 1_600])
