@@ -22,12 +22,16 @@ ALLOWED_OURS = {
     "service.detectors": ("service.core", "service.detectors"),
     "service.recognizers": (),
     "service.recognizers.base": ("service.core",),
+    "service.recognizers.context": ("service.core",),
+    "service.recognizers.guards": ("service.core",),
     "service.recognizers.hub": ("service.core", "service.recognizers.base"),
     "service.recognizers.registry": ("service.core", "service.recognizers"),
     # An engine may be spread over files that begin with its name.
     "service.recognizers.{engine}*": (
         "service.core",
         "service.recognizers.base",
+        "service.recognizers.context",
+        "service.recognizers.guards",
         "service.recognizers.hub",
         "service.recognizers.{engine}*",
     ),

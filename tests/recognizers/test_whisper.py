@@ -21,6 +21,7 @@ from service.core.hypothesis import (
 )
 from service.recognizers import whisper
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.guards import has_words, repeats, without_loops
 from service.recognizers.whisper_interim import TRIM_ABOVE_S
 from service.recognizers.whisper_load import (
     BUNDLED_FILES,
@@ -29,7 +30,6 @@ from service.recognizers.whisper_load import (
     check_files,
     parse_options,
 )
-from service.recognizers.whisper_words import has_words, repeats, without_loops
 from tests.samples import SAMPLES, read_sample
 
 SHORT = [sample for sample in SAMPLES if sample.duration_s <= 28]
