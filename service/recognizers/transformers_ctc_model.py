@@ -98,7 +98,10 @@ class CtcModel:
         return np.asarray(torch.log_softmax(logits.float(), dim=-1).cpu().numpy())
 
     def _greedy_text(self, model: Any, samples: Samples) -> str:  # noqa: ANN401
-        return self._text(self._frames(model, samples[np.newaxis])[0])
+        frames = self._frames(model, samples[np.newaxis])[0]
+        if np.isnan(frames).any():
+            raise RuntimeError("numbers overflow")
+        return self._text(frames)
 
     def _text(self, frames: Frames) -> str:
         return self.vocabulary.text(

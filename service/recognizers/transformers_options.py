@@ -115,9 +115,15 @@ def parse_options(options: Mapping[str, str]) -> TransformersOptions:
         beam_width=read.count("beam_width", MOST_BEAMS),
     )
     if chosen.device == "cuda" and not torch.cuda.is_available():
-        wrong.append("device='cuda', but this machine has no GPU that torch can use")
+        wrong.append(f"device='cuda', but {_why_no_gpu()}; leave device out to compute on the CPU")
     if wrong:
         raise ModelUnavailableError(
             f"options of transformers: {'; '.join(wrong)}. Options are: {', '.join(known)}"
         )
     return chosen
+
+
+def _why_no_gpu() -> str:
+    if torch.version.cuda is None:
+        return "the installed torch is the build without CUDA: install the one with it"
+    return "this machine has no GPU that torch can use"

@@ -167,6 +167,25 @@ def test_wrong_options_are_named(folder, query, said):
     assert said in str(caught.value)
 
 
+def test_a_gpu_that_is_not_there(folder):
+    """Whether the machine or the installed torch lacks it is told, and how to do without."""
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ModelUnavailableError, match=r"device='cuda', but .* on the CPU"):
+        load(parse_spec(f"transformers:{folder}?device=cuda"), 1, 1)
+
+
+def test_a_precision_that_a_model_cannot_compute_in():
+    """An operation that lacks a number format shows at the start, with the remedy."""
+    from service.recognizers.transformers_precision import prepare
+
+    def transcribe(model, samples):
+        raise RuntimeError('"conv1d" not implemented for Half')
+
+    with pytest.raises(ModelUnavailableError, match=r"in fp16 on cpu .*precision=auto"):
+        prepare(torch.nn.Linear(1, 1), "cpu", "fp16", 1, transcribe)
+
+
 def _unavailable(argument: object) -> str:
     with pytest.raises(ModelUnavailableError) as caught:
         load(parse_spec(f"transformers:{argument}"), 1, 1)

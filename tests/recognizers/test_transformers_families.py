@@ -94,6 +94,36 @@ def test_a_batch_of_equal_lengths_changes_no_word(ctc):
     assert recognizer.model.text(np.stack(windows)) == alone
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_ctc_in_half_precision(ctc, precision):
+    """Features, masks and weights meet in one number format; what overflows says so."""
+    spec = parse_spec(f"transformers:{ctc[0]}?precision={precision}")
+    try:
+        recognizer = load(spec, 1, 1)
+    except ModelUnavailableError as error:
+        # Weights drawn as wide as these may leave the range of fp16.
+        assert precision == "fp16"
+        assert "cannot compute in fp16 on cpu (numbers overflow)" in str(error)
+        return
+    assert recognizer.model.precision == precision
+    assert _final(recognizer, read_sample("kitchen.flac"), word_offsets=True).words
+    recognizer.close()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_seq2seq_in_half_precision(seq2seq, precision):
+    """The same for encoders and decoders; the text need not be that of fp32."""
+    recognizer = load(parse_spec(f"transformers:{seq2seq[0]}?precision={precision}"), 1, 1)
+    model, samples = recognizer.model, read_sample("kitchen.flac")
+    encoded = model.encode(samples)
+    tokens = model.decode(encoded, "", most_tokens=MOST_TOKENS).tokens
+    assert tokens
+    assert model.log_probability(encoded, "", tokens) <= 0
+    if model.has_word_offsets:
+        assert len(model.align(encoded, "", (), tokens, 3.0)) == len(tokens) + 1
+    recognizer.close()
+
+
 def test_text_is_what_generate_writes(seq2seq):
     """Our loop writes the tokens that ``generate`` writes, in each family."""
     folder, recognizer = seq2seq
