@@ -1,7 +1,8 @@
 """What the same models give offline, by the libraries' own interfaces alone.
 
-Nothing of the recognizers is used here: each function takes the window that a final heard and
-answers with the text that the plain library gives for that audio and that forced prefix.
+Nothing of the recognizers but the place of the weights is used here: each function takes the
+window that a final heard, and answers with the text that the plain library gives for that audio
+and that forced prefix.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def whisper_text() -> OfflineText:
 def _faster_whisper() -> object:
     import faster_whisper
 
-    from scripts.map_whisper_weights import bundled_folder
+    from service.recognizers.whisper_load import bundled_folder
 
     return faster_whisper.WhisperModel(
         str(bundled_folder()), device="cpu", compute_type="int8", cpu_threads=1
