@@ -63,7 +63,7 @@ def run_python(code: str, environment: dict[str, str]) -> subprocess.CompletedPr
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
 

@@ -11,6 +11,9 @@ import pytest
 
 from tests.recognizers.fake_hub import COMMIT, FakeHub, run_python, serving
 
+pytestmark = pytest.mark.timeout(240)
+"""Each process imports torch anew."""
+
 SMALL_CTC = Path(__file__).parent / "small_ctc"
 WEIGHTS = "model.safetensors"
 
