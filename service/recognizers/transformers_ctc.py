@@ -19,9 +19,17 @@ from service.core.hypothesis import (
 )
 from service.recognizers.transformers_beam import readings
 from service.recognizers.transformers_ctc_model import CtcModel
+from service.recognizers.transformers_fusion import Fusion, LanguageModel
+from service.recognizers.transformers_lm import load_language_model
 from service.recognizers.transformers_options import TransformersOptions
 from service.recognizers.transformers_stitch import Frames, Stitcher
-from service.recognizers.transformers_tokens import Token, best_path, confidence
+from service.recognizers.transformers_tokens import (
+    Token,
+    align,
+    best_path,
+    confidence,
+    own_frames,
+)
 from service.recognizers.transformers_words import beginning_with, without_details
 
 LONGEST_WINDOW_S: Final = 30.0
@@ -34,18 +42,29 @@ MOST_ALTERNATIVES: Final = 5
 def load(folder: Path, options: TransformersOptions, threads: int, language: str) -> CtcRecognizer:
     """Load a folder; ``language`` is that of the model, empty if it is not known.
 
+    A model with weights for each language says itself which it was loaded for.
+
     Raises:
         ModelUnavailableError: says what to install, download or write instead.
     """
-    return CtcRecognizer(CtcModel(folder, options, threads), options, language)
+    words = load_language_model(options.lm, options.alpha, options.beta) if options.lm else None
+    model = CtcModel(folder, options, threads)
+    return CtcRecognizer(model, options, model.language or language, words)
 
 
 class CtcRecognizer:
     """Implements Recognizer."""
 
-    def __init__(self, model: CtcModel, options: TransformersOptions, language: str) -> None:
-        """Offer a loaded model."""
+    def __init__(
+        self,
+        model: CtcModel,
+        options: TransformersOptions,
+        language: str,
+        words: LanguageModel | None = None,
+    ) -> None:
+        """Offer a loaded model, whose finals a model of words may help."""
         self.model = model
+        self._words = words
         self._options = options
         self._capabilities = Capabilities(
             languages=(language,) if language else (),
@@ -53,6 +72,7 @@ class CtcRecognizer:
             left_context=options.context_s > 0,
             word_offsets=True,
             max_alternatives=MOST_ALTERNATIVES,
+            phrases=True,
         )
 
     @property
@@ -62,7 +82,7 @@ class CtcRecognizer:
 
     def open_stream(self, options: DecodeOptions) -> CtcStream:
         """Begin a segment."""
-        return CtcStream(self.model, self._options, options)
+        return CtcStream(self.model, self._options, options, self._words)
 
     def close(self) -> None:
         """Free the weights."""
@@ -73,10 +93,16 @@ class CtcStream:
     """Implements RecognizerStream."""
 
     def __init__(
-        self, model: CtcModel, options: TransformersOptions, decode_options: DecodeOptions
+        self,
+        model: CtcModel,
+        options: TransformersOptions,
+        decode_options: DecodeOptions,
+        words: LanguageModel | None,
     ) -> None:
         """Begin a segment."""
         self._model = model
+        self._words_model = words
+        self._beam_width = options.beam_width
         self._decode_options = decode_options
         self._context_frames = self._frames_in(options.context_s)
         self._stitcher = Stitcher(self._frames_in(options.left_s), self._frames_in(options.right_s))
@@ -103,11 +129,20 @@ class CtcStream:
         before = self._context(window)
         frames = self._hear(np.concatenate([before, samples]))
         first_frame = len(before) // self._model.frame_samples
-        tokens = best_path(frames, self._model.vocabulary.blank, first_frame)
+        blank = self._model.vocabulary.blank
+        fusion = self._fusion(window)
+        if fusion is None:
+            tokens = best_path(frames, blank, first_frame)
+            own = frames[first_frame:]
+        else:
+            own = frames[own_frames(frames, blank, first_frame) :]
+            ((indices, _),) = readings(own, blank, 1, fusion, self._beam_width)
+            offset = len(frames) - len(own) - first_frame
+            tokens = [token.later(offset) for token in align(own, indices, blank)]
         words = self._words(tokens, samples)
         if not self._decode_options.word_offsets:
             words = without_details(words)
-        others = self._alternatives(frames[first_frame:], tokens)
+        others = self._alternatives(own, tokens, fusion)
         return Hypothesis(words, confidence(tokens) if words else None, others)
 
     def close(self) -> None:
@@ -123,6 +158,14 @@ class CtcStream:
         frames = min(self._context_frames, min(len(before), room) // frame_samples)
         return before[len(before) - frames * frame_samples :]
 
+    def _fusion(self, window: Window) -> Fusion | None:
+        """Return what is known beside the audio, None if nothing is: then greedy is right."""
+        phrases = self._decode_options.phrases
+        if not phrases and self._words_model is None:
+            return None
+        history = " ".join(segment.text for segment in window.context).split()
+        return Fusion(self._model.vocabulary, phrases, self._words_model, history)
+
     def _hear(self, samples: Samples) -> Frames:
         frames: Frames = self._model.log_probabilities(samples[np.newaxis])[0]
         return frames
@@ -131,14 +174,17 @@ class CtcStream:
         frame_s = self._model.frame_samples / SAMPLE_RATE_HZ
         return self._model.vocabulary.words(tokens, frame_s, len(samples) / SAMPLE_RATE_HZ)
 
-    def _alternatives(self, frames: Frames, tokens: list[Token]) -> tuple[Alternative, ...]:
+    def _alternatives(
+        self, frames: Frames, tokens: list[Token], fusion: Fusion | None
+    ) -> tuple[Alternative, ...]:
         count = self._decode_options.max_alternatives
         if count <= 1:
             return ()
         vocabulary = self._model.vocabulary
         best = vocabulary.text([token.index for token in tokens])
         others: dict[str, float] = {}
-        for indices, log_probability in readings(frames, vocabulary.blank, 4 * count):
+        found = readings(frames, vocabulary.blank, 4 * count, fusion, self._beam_width)
+        for indices, log_probability in found:
             text = vocabulary.text(indices)
             if text and text != best:
                 mean = log_probability / max(1, len(indices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +14,17 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
 from service.core.hypothesis import SAMPLE_RATE_HZ, Samples
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.transformers_languages import choose_language
 from service.recognizers.transformers_load import load_part, load_weights
 from service.recognizers.transformers_options import TransformersOptions
 from service.recognizers.transformers_precision import prepare
 from service.recognizers.transformers_stitch import Frames
 from service.recognizers.transformers_tokens import Vocabulary, best_path
 
-PROBE_S: Final = (2, 4)
+PROBE_S: Final = (2, 6)
 """Lengths of audio from which the length of a frame is found."""
+FEATURE_HOP_SAMPLES: Final = 160
+"""Of extractors that do not say: 10 ms, as in Kaldi."""
 WORD_BEGIN: Final = ("\u2581", "\u0120")
 """With these a token begins that begins a word: SentencePiece's, and byte-level BPE's."""
 
@@ -36,6 +40,8 @@ class CtcModel:
         """
         self._device = options.device
         self._extractor = load_part(AutoFeatureExtractor, folder, "feature extractor")
+        self._main_input: str = self._extractor.model_input_names[0]
+        self._hears_waveform = self._main_input == "input_values"
         rate_hz = getattr(self._extractor, "sampling_rate", SAMPLE_RATE_HZ)
         if rate_hz != SAMPLE_RATE_HZ:
             raise ModelUnavailableError(
@@ -43,14 +49,16 @@ class CtcModel:
             )
         model = load_weights(AutoModelForCTC, folder, options.weights)
         tokenizer = load_part(AutoTokenizer, folder, "tokenizer")
+        self.language: str = choose_language(
+            model, tokenizer, folder, options.language, options.weights
+        )
+        """Of a model that is loaded for one language; empty for others."""
         self.vocabulary = read_vocabulary(tokenizer, model.config.pad_token_id)
         with torch.inference_mode():
             self._model, self.precision = prepare(
                 _baked(model), options.device, options.precision, threads, self._greedy_text
             )
-        shorter, longer = (self._count_frames(seconds) for seconds in PROBE_S)
-        probe_samples = (PROBE_S[1] - PROBE_S[0]) * SAMPLE_RATE_HZ
-        self.frame_samples: int = round(probe_samples / (longer - shorter))
+        self.frame_samples: int = self._measure_frame(model.config)
         """From the begin of a frame to the begin of the next."""
 
     def log_probabilities(self, windows: NDArray[np.float32]) -> Frames:
@@ -79,18 +87,41 @@ class CtcModel:
     def _frames(self, model: Any, windows: NDArray[np.float32]) -> Frames:  # noqa: ANN401
         features = self._extractor(list(windows), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
         inputs = {name: value.to(self._device) for name, value in features.items()}
-        main = self._extractor.model_input_names[0]
-        inputs[main] = inputs[main].to(model.dtype)
+        inputs[self._main_input] = inputs[self._main_input].to(model.dtype)
         logits = model(**inputs).logits
+        if "attention_mask" in inputs and hasattr(model, "_get_output_attention_mask"):
+            # Extractors that centre their frames add one behind the audio, and mask it.
+            heard = model._get_output_attention_mask(  # noqa: SLF001
+                inputs["attention_mask"], target_length=logits.shape[1]
+            )
+            logits = logits[:, : int(heard[0].sum())]
         return np.asarray(torch.log_softmax(logits.float(), dim=-1).cpu().numpy())
 
     def _greedy_text(self, model: Any, samples: Samples) -> str:  # noqa: ANN401
-        return self._text(self._frames(model, samples[np.newaxis])[0])
+        frames = self._frames(model, samples[np.newaxis])[0]
+        if np.isnan(frames).any():
+            raise RuntimeError("numbers overflow")
+        return self._text(frames)
 
     def _text(self, frames: Frames) -> str:
         return self.vocabulary.text(
             [token.index for token in best_path(frames, self.vocabulary.blank)]
         )
+
+    def _measure_frame(self, config: Any) -> int:  # noqa: ANN401
+        """Return the samples of a frame, exactly.
+
+        Counting frames tells them to some parts in a hundred, for a part of a frame at the
+        end of the audio is not answered. They are a multiple of the strides before the
+        transformer, or of the hop of the features, and adapters may multiply these.
+        """
+        shorter, longer = (self._count_frames(seconds) for seconds in PROBE_S)
+        about = (PROBE_S[1] - PROBE_S[0]) * SAMPLE_RATE_HZ / (longer - shorter)
+        if self._hears_waveform:
+            unit = math.prod(getattr(config, "conv_stride", (1,)))
+        else:
+            unit = int(getattr(self._extractor, "hop_length", FEATURE_HOP_SAMPLES))
+        return unit * max(1, round(about / unit))
 
     def _count_frames(self, seconds: int) -> int:
         noise = np.random.default_rng(0).normal(0, 0.01, (1, seconds * SAMPLE_RATE_HZ))
@@ -121,12 +152,16 @@ def read_vocabulary(tokenizer: Any, blank: int) -> Vocabulary:  # noqa: ANN401
         text = tokenizer.convert_tokens_to_string([pieces[token] for token in tokens])
         return str(text).strip()
 
+    spell = spell_characters if delimiter is not None or not begins else spell_pieces
     return Vocabulary(
         blank=blank,
         delimiter=delimiter,
         word_begins=frozenset(begins if delimiter is None else ()),
         silent=frozenset(silent),
-        spell=spell_characters if delimiter is not None or not begins else spell_pieces,
+        spell=spell,
+        letters=frozenset(
+            letter for at in range(size) if at not in silent for letter in spell([at]).lower()
+        ),
     )
 
 

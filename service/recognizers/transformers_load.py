@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any, Final
 
-import huggingface_hub
-from huggingface_hub import errors as hub_errors
 from transformers import AutoConfig
 
+from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
 
 SAFE_FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
 PICKLED_FILES: Final = ("*.bin",)
-UNNEEDED_FILES: Final = ("onnx/*", "openvino/*", "*.msgpack", "language_model/*")
+UNNEEDED_FILES: Final = (
+    "onnx/*",
+    "openvino/*",
+    "language_model/*",
+    # The same weights once more, and not in half the bytes.
+    "*.fp32*",
+)
+ADAPTER_FILES: Final = "adapter.*"
+"""Weights for one language each, of which a repository may hold a thousand."""
 HARMLESS_MISSING: Final = ("masked_spec_embed",)
 """Weights that only training uses, and that many checkpoints lack."""
 
 
-def find_folder(name: str, weights: str) -> Path:
+def find_folder(name: str, weights: str, language: str = "") -> Path:
     """Return the folder of a model: a local one, or a copy of the hub's.
 
     Args:
         name: A path, or OWNER/NAME on huggingface.co.
         weights: safetensors or any.
+        language: Whose adapter is wanted, of a model that has some.
 
     Raises:
         ModelUnavailableError: there is none, or its weights are not of the kind allowed.
@@ -33,14 +42,19 @@ def find_folder(name: str, weights: str) -> Path:
     if name and path.is_dir():
         _check(path, name, weights)
         return path
-    if name.count("/") != 1 or name[0] in "./~":
+    if not name or not hub.is_id(name):
         raise ModelUnavailableError(
             f"transformers:{name} is neither a folder nor the id of a model on huggingface.co; "
             "write transformers:PATH or transformers:OWNER/NAME"
         )
-    allowed = [*SAFE_FILES, *(PICKLED_FILES if weights == "any" else ())]
-    folder = _cached(name, allowed) or _download(name, allowed)
+    spec = "transformers:PATH"
+    wanted = [*SAFE_FILES, *(PICKLED_FILES if weights == "any" else ())]
+    folder = hub.download(name, spec, wanted, (*UNNEEDED_FILES, ADAPTER_FILES))
+    if not _weights_in(folder) and any(file.endswith(".bin") for file in hub.files_of(name)):
+        raise ModelUnavailableError(_pickled(name))
     _check(folder, name, weights)
+    if language and _has_adapters(folder):
+        hub.download(name, spec, [f"adapter.{language}.safetensors"])
     return folder
 
 
@@ -102,49 +116,14 @@ def load_part(auto_class: Any, folder: Path, what: str) -> Any:  # noqa: ANN401
     """
     try:
         return auto_class.from_pretrained(folder, local_files_only=True)
+    except ImportError as error:
+        raise ModelUnavailableError(
+            f"{folder}: its {what} needs a library that is not installed ({_first_line(error)})"
+        ) from error
     except Exception as error:  # As above.
         raise ModelUnavailableError(
             f"{folder}: its {what} cannot be loaded ({_first_line(error)}); the folder must hold "
             "all files of the model, not only its weights"
-        ) from error
-
-
-def _cached(name: str, allowed: list[str]) -> Path | None:
-    try:
-        found = huggingface_hub.snapshot_download(
-            name,
-            allow_patterns=allowed,
-            ignore_patterns=list(UNNEEDED_FILES),
-            local_files_only=True,
-        )
-    except (hub_errors.HFValidationError, OSError):
-        return None
-    folder = Path(found)
-    return folder if _weights_in(folder) else None
-
-
-def _download(name: str, allowed: list[str]) -> Path:
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                name, allow_patterns=allowed, ignore_patterns=list(UNNEEDED_FILES)
-            )
-        )
-    except hub_errors.GatedRepoError as error:
-        raise ModelUnavailableError(
-            f"{name} is gated: ask for access at https://huggingface.co/{name}, then log in with "
-            "`hf auth login` or set HF_TOKEN"
-        ) from error
-    except (hub_errors.RepositoryNotFoundError, hub_errors.HFValidationError) as error:
-        raise ModelUnavailableError(
-            f"huggingface.co has no model {name}, or it is private; check the id, or log in with "
-            "`hf auth login` or set HF_TOKEN"
-        ) from error
-    except Exception as error:  # The hub's libraries fail in ways that share no base class.
-        raise ModelUnavailableError(
-            f"{name} is not on this machine and could not be downloaded from huggingface.co "
-            f"({type(error).__name__}); connect to the network, or download it elsewhere and "
-            "give the path of its folder as transformers:PATH"
         ) from error
 
 
@@ -157,10 +136,22 @@ def _check(folder: Path, name: str, weights: str) -> None:
     if not found:
         raise ModelUnavailableError(f"{name} holds no weights: no *.safetensors file is there")
     if weights != "any" and not any(path.suffix == ".safetensors" for path in found):
-        raise ModelUnavailableError(
-            f"{name} has its weights as a pickle only, which may run code when it is loaded; "
-            "convert them to safetensors, or allow it with ?weights=any if you trust their source"
-        )
+        raise ModelUnavailableError(_pickled(name))
+
+
+def _has_adapters(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except ValueError:
+        return False  # The configuration's reader says so.
+    return isinstance(config, dict) and config.get("adapter_attn_dim") is not None
+
+
+def _pickled(name: str) -> str:
+    return (
+        f"{name} has its weights as a pickle only, which may run code when it is loaded; "
+        "convert them to safetensors, or allow it with ?weights=any if you trust their source"
+    )
 
 
 def _weights_in(folder: Path) -> list[Path]:

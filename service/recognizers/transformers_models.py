@@ -26,7 +26,7 @@ def load(spec_argument: str, options: Mapping[str, str], threads: int, _workers:
         ModelUnavailableError: says what to install, download or write instead.
     """
     chosen = parse_options(options)
-    folder = find_folder(spec_argument, chosen.weights)
+    folder = find_folder(spec_argument, chosen.weights, chosen.language)
     config = read_config(folder)
     threads = chosen.threads or threads
     if type(config) in MODEL_FOR_CTC_MAPPING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,8 @@ PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
 WEIGHTS: Final = ("safetensors", "any")
 MOST_THREADS: Final = 256
 MOST_CONTEXT_S: Final = 15.0
+MOST_WEIGHT: Final = 10.0
+MOST_BEAMS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,50 @@ class TransformersOptions:
     """CTC: speech before a segment that its final hears, 0 to MOST_CONTEXT_S. On 100 sentences
     and a small model, 0, 1, 2 and 4 s made 7.2, 6.7, 7.2 and 10.5 % of the words wrong behind
     other sentences, and 30.2, 26.9, 25.3 and 25.3 % where each was cut in two."""
+    lm: str = ""
+    """CTC: path of a KenLM model of words, which takes part in the search for a final's text."""
+    alpha: float = 0.5
+    """CTC: weight of the lm, 0 to MOST_WEIGHT."""
+    beta: float = 1.5
+    """CTC: what each word gains beside the lm, -MOST_WEIGHT to MOST_WEIGHT."""
+    beam_width: int = 16
+    """CTC: texts that a search follows at once, 1 to MOST_BEAMS."""
+
+
+class _Reader:
+    """Reads options one by one and notes what is wrong."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._options = options
+        self._default = TransformersOptions()
+        self.wrong: list[str] = []
+
+    def text(self, name: str) -> str:
+        return self._options.get(name, str(getattr(self._default, name)))
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name)
+        if value not in choices:
+            self.wrong.append(f"{name}={value!r} is none of {', '.join(choices)}")
+        return value
+
+    def number(self, name: str, least: float, most: float = MOST_CONTEXT_S) -> float:
+        text = self.text(name)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            self.wrong.append(f"{name}={text!r} is not a number from {least:g} to {most:g}")
+        return value
+
+    def count(self, name: str, most: int) -> int:
+        text = self._options.get(name, "")
+        if text.isascii() and text.isdigit() and 1 <= int(text) <= most:
+            return int(text)
+        if name in self._options:
+            self.wrong.append(f"{name}={text!r} is not a number from 1 to {most}")
+        return int(getattr(self._default, name))
 
 
 def parse_options(options: Mapping[str, str]) -> TransformersOptions:
@@ -50,43 +97,33 @@ def parse_options(options: Mapping[str, str]) -> TransformersOptions:
         ModelUnavailableError: names all that are wrong, and what they may be.
     """
     known = tuple(TransformersOptions.__dataclass_fields__)
-    wrong = [f"there is no option {name!r}" for name in sorted(set(options) - set(known))]
-    default = TransformersOptions()
-
-    def choice(name: str, choices: tuple[str, ...]) -> str:
-        value = options.get(name, str(getattr(default, name)))
-        if value not in choices:
-            wrong.append(f"{name}={value!r} is none of {', '.join(choices)}")
-        return value
-
-    def seconds(name: str, least: float) -> float:
-        text = options.get(name, str(getattr(default, name)))
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if not least <= value <= MOST_CONTEXT_S:
-            wrong.append(f"{name}={text!r} is not a number from {least:g} to {MOST_CONTEXT_S:g}")
-        return value
-
-    threads = options.get("threads", "0")
-    is_number = threads.isascii() and threads.isdigit() and int(threads) <= MOST_THREADS
-    if not is_number or ("threads" in options and int(threads) == 0):
-        wrong.append(f"threads={threads!r} is not a number from 1 to {MOST_THREADS}")
+    read = _Reader(options)
+    wrong = read.wrong
+    wrong += [f"there is no option {name!r}" for name in sorted(set(options) - set(known))]
     chosen = TransformersOptions(
-        device=choice("device", DEVICES),
-        precision=choice("precision", PRECISIONS),
-        threads=int(threads) if is_number else 0,
-        language=options.get("language", default.language),
-        weights=choice("weights", WEIGHTS),
-        left_s=seconds("left_s", 1.0),
-        right_s=seconds("right_s", 0.0),
-        context_s=seconds("context_s", 0.0),
+        device=read.choice("device", DEVICES),
+        precision=read.choice("precision", PRECISIONS),
+        threads=read.count("threads", MOST_THREADS),
+        language=read.text("language"),
+        weights=read.choice("weights", WEIGHTS),
+        left_s=read.number("left_s", 1.0),
+        right_s=read.number("right_s", 0.0),
+        context_s=read.number("context_s", 0.0),
+        lm=read.text("lm"),
+        alpha=read.number("alpha", 0.0, MOST_WEIGHT),
+        beta=read.number("beta", -MOST_WEIGHT, MOST_WEIGHT),
+        beam_width=read.count("beam_width", MOST_BEAMS),
     )
     if chosen.device == "cuda" and not torch.cuda.is_available():
-        wrong.append("device='cuda', but this machine has no GPU that torch can use")
+        wrong.append(f"device='cuda', but {_why_no_gpu()}; leave device out to compute on the CPU")
     if wrong:
         raise ModelUnavailableError(
             f"options of transformers: {'; '.join(wrong)}. Options are: {', '.join(known)}"
         )
     return chosen
+
+
+def _why_no_gpu() -> str:
+    if torch.version.cuda is None:
+        return "the installed torch is the build without CUDA: install the one with it"
+    return "this machine has no GPU that torch can use"

@@ -41,25 +41,38 @@ def prepare(
 
     Returns:
         The model, and the name of its precision.
+
+    Raises:
+        ModelUnavailableError: it does not fit, or cannot compute in this precision.
     """
     torch.set_num_threads(threads)
+    clip = np.asarray(soundfile.read(CLIP, dtype="float32")[0], dtype=np.float32)
     try:
         model = model.to(device)
-        if precision != "auto":
-            return model.to(TYPES[precision]), precision
-        return _fastest(model, device, transcribe)
+        if precision == "auto":
+            return _fastest(model, device, clip, transcribe)
+        model = model.to(TYPES[precision])
+        # What an operation lacks shows here and not at the first stream.
+        transcribe(model, clip)
     except torch.OutOfMemoryError as error:
         raise ModelUnavailableError(
-            f"the model does not fit into the memory of {device}"
+            f"the model does not fit into the memory of {device}; choose a smaller one, or "
+            "precision=bf16"
         ) from error
+    except (RuntimeError, NotImplementedError) as error:
+        raise ModelUnavailableError(
+            f"the model cannot compute in {precision} on {device} "
+            f"({str(error).splitlines()[0]}); choose precision=auto"
+        ) from error
+    return model, precision
 
 
 def _fastest(
     model: Any,  # noqa: ANN401
     device: str,
+    clip: Samples,
     transcribe: Callable[[Any, Samples], str],
 ) -> tuple[Any, str]:
-    clip = np.asarray(soundfile.read(CLIP, dtype="float32")[0], dtype=np.float32)
     best, best_name = model, "fp32"
     text, best_s = _measure(model, clip, transcribe)
     for name in CANDIDATES[device]:
@@ -78,7 +91,10 @@ def _measure(
     clip: Samples,
     transcribe: Callable[[Any, Samples], str],
 ) -> tuple[str, float]:
-    """Return text and wall time, the first round not counted."""
+    """Return text and wall time, the first round not counted.
+
+    Text is on the CPU, so that a GPU has done its work when the clock is read.
+    """
     text = transcribe(model, clip)
     seconds = []
     for _ in range(ROUNDS):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,6 @@ import numpy as np
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
-    ContextSegment,
     DecodeOptions,
     Hypothesis,
     Samples,
@@ -21,23 +19,20 @@ from service.core.hypothesis import (
     Word,
 )
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.context import LONGEST_WINDOW_S, fitting
+from service.recognizers.guards import (
+    LEAST_LOG_PROBABILITY,
+    LEAST_SUPPORT,
+    has_words,
+    most_tokens,
+    plain_words,
+    repeats,
+)
 from service.recognizers.transformers_options import TransformersOptions
 from service.recognizers.transformers_seq2seq_model import Decoded, Seq2SeqModel
 
-LONGEST_WINDOW_S: Final = 28.0
-"""The last word wants some silence behind it in Whisper's 30 s."""
 LEAST_SAMPLES: Final = 1_600
 """In less than 0.1 s no word can be heard."""
-ENOUGH_CONTEXT_S: Final = 15.0
-MOST_CONTEXT_TOKENS: Final = 160
-"""More context than this made Whisper tiny.en no better; see ``whisper_final``."""
-TOKENS_PER_S: Final = 10.0
-TOKENS_BESIDE: Final = 16
-"""Nobody says more than 16 tokens and 10 more a second; text that is longer is a loop."""
-LEAST_LOG_PROBABILITY: Final = -1.0
-MOST_COMPRESSION: Final = 2.4
-"""Beyond these a decode is tried another way (Radford et al., "Robust Speech Recognition via
-Large-Scale Weak Supervision", 2022, section 4.5)."""
 SPEECH_LOG_PROBABILITY: Final = ((0.8, -0.3), (0.6, -0.5), (0.4, -1.2), (-1.0, -1.8))
 """No-speech probability above which a text must be so probable to count as speech; measured
 for Whisper tiny.en, see ``whisper_final``. The first is for the way transformers pads, with
@@ -117,45 +112,54 @@ class Seq2SeqStream:
         if len(samples) < LEAST_SAMPLES:
             return None
         if not samples.any():
-            return Hypothesis(_words(" ".join(stable)))
+            return Hypothesis(plain_words(" ".join(stable)))
         prefix = self._model.tokens(" ".join(stable))
         decoded = self._decode(self._model.encode(samples), samples, prefix)
         if self._is_doubtful(decoded):
             return None
         text = self._model.text(decoded.tokens)
-        words = _words(" ".join((*stable, text if _has_words(text) else "")))
+        words = plain_words(" ".join((*stable, text if has_words(text) else "")))
         return Hypothesis(words, _confidence(decoded))
 
     def final(self, window: Window) -> Hypothesis:
         """Hear a finished segment in full context."""
         if len(window.samples) < LEAST_SAMPLES or not window.samples.any():
             return Hypothesis()
-        heard = self._in_context(window) or self._alone(window.samples)
+        alone = self._model.encode(window.samples)
+        heard = self._in_context(window, alone) or self._alone(alone, window.samples)
         if heard is None:
             return Hypothesis()
         if not self._options.word_offsets:
             text = self._model.text(heard.decoded.tokens)
-            return Hypothesis(_words(text), _confidence(heard.decoded))
+            return Hypothesis(plain_words(text), _confidence(heard.decoded))
         return Hypothesis(self._timed_words(heard, window.samples), _confidence(heard.decoded))
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _in_context(self, window: Window) -> _Heard | None:
-        """Hear a segment behind what was said before; None if the result is doubtful."""
-        context, prefix = self._fitting(window)
+    def _in_context(self, window: Window, alone: Any) -> _Heard | None:  # noqa: ANN401
+        """Hear a segment behind what was said before; None if the result is doubtful.
+
+        Args:
+            window: The segment and what was before it.
+            alone: The segment by itself, encoded; it must bear out what is heard.
+        """
+        context, prefix = (
+            fitting(window, self._model.tokens) if self._model.is_whisper else ([], [])
+        )
         if not context:
             return None
         before = [segment.samples for segment in context]
         encoded = self._model.encode(np.concatenate([*before, window.samples]))
         decoded = self._decode(encoded, window.samples, prefix)
-        if self._is_doubtful(decoded) or not _has_words(self._model.text(decoded.tokens)):
+        if self._is_doubtful(decoded) or not has_words(self._model.text(decoded.tokens)):
+            return None
+        if self._model.log_probability(alone, self._language, decoded.tokens) < LEAST_SUPPORT:
             return None
         return _Heard(encoded, prefix, decoded, sum(map(len, before)) / SAMPLE_RATE_HZ)
 
-    def _alone(self, samples: Samples) -> _Heard | None:
+    def _alone(self, encoded: Any, samples: Samples) -> _Heard | None:  # noqa: ANN401
         """Hear a segment by itself; None if there is no speech."""
-        encoded = self._model.encode(samples)
         decoded = self._decode(encoded, samples)
         if not _is_speech(decoded):
             return None
@@ -164,27 +168,9 @@ class Seq2SeqStream:
             decoded = max(
                 decoded, other, key=lambda item: (not self._loops(item), item.log_probability)
             )
-        if not _has_words(self._model.text(decoded.tokens)):
+        if not has_words(self._model.text(decoded.tokens)):
             return None
         return _Heard(encoded, [], decoded, 0.0)
-
-    def _fitting(self, window: Window) -> tuple[list[ContextSegment], list[int]]:
-        """Return the newest context that fits into the window, and its tokens."""
-        if not self._model.is_whisper:
-            return [], []
-        room_s = LONGEST_WINDOW_S - len(window.samples) / SAMPLE_RATE_HZ
-        context: list[ContextSegment] = []
-        prefix: list[int] = []
-        context_s = 0.0
-        for segment in reversed([segment for segment in window.context if segment.text]):
-            tokens = self._model.tokens(segment.text)
-            context_s += len(segment.samples) / SAMPLE_RATE_HZ
-            most_s = min(room_s, ENOUGH_CONTEXT_S) if context else room_s
-            if context_s > most_s or len(prefix) + len(tokens) > MOST_CONTEXT_TOKENS:
-                break
-            context.insert(0, segment)
-            prefix[:0] = tokens
-        return context, prefix
 
     def _decode(
         self,
@@ -194,12 +180,11 @@ class Seq2SeqStream:
         *,
         no_repeat_ngram_size: int = 0,
     ) -> Decoded:
-        most_tokens = TOKENS_BESIDE + round(TOKENS_PER_S * len(samples) / SAMPLE_RATE_HZ)
         return self._model.decode(
             encoded,
             self._language,
             prefix or (),
-            most_tokens=most_tokens,
+            most_tokens=most_tokens(samples),
             no_repeat_ngram_size=no_repeat_ngram_size,
         )
 
@@ -207,8 +192,7 @@ class Seq2SeqStream:
         return decoded.log_probability < LEAST_LOG_PROBABILITY or self._loops(decoded)
 
     def _loops(self, decoded: Decoded) -> bool:
-        data = self._model.text(decoded.tokens).encode()
-        return decoded.is_cut or len(data) > MOST_COMPRESSION * len(zlib.compress(data))
+        return decoded.is_cut or repeats(self._model.text(decoded.tokens))
 
     def _timed_words(self, heard: _Heard, samples: Samples) -> tuple[Word, ...]:
         tokens, duration_s = heard.decoded.tokens, len(samples) / SAMPLE_RATE_HZ
@@ -237,14 +221,6 @@ class Seq2SeqStream:
         ]
         bounds = zip([0, *begins], [*begins, len(tokens)], strict=True)
         return [(first, end) for first, end in bounds if first < end]
-
-
-def _words(text: str) -> tuple[Word, ...]:
-    return tuple(Word(word) for word in text.split())
-
-
-def _has_words(text: str) -> bool:
-    return any(char.isalnum() for char in text)
 
 
 def _confidence(decoded: Decoded) -> float:

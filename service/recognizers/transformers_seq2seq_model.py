@@ -132,6 +132,24 @@ class Seq2SeqModel:
                 self._model, encoded, [*self._start(language), *prefix], most, no_repeat_ngram_size
             )
 
+    def log_probability(
+        self,
+        encoded: Any,  # noqa: ANN401
+        language: str,
+        tokens: Sequence[int],
+    ) -> float:
+        """Return how probable the audio makes a text, the mean over its tokens."""
+        start = self._start(language)
+        with torch.inference_mode():
+            logits = self._model(
+                encoder_outputs=encoded,
+                decoder_input_ids=torch.tensor([[*start, *tokens[:-1]]], device=self._device),
+                use_cache=False,
+            ).logits[0, len(start) - 1 :]
+            scores = torch.log_softmax(logits.float(), dim=-1)
+            chosen = scores[torch.arange(len(tokens)), torch.tensor(tokens)]
+        return float(chosen.mean())
+
     def align(
         self,
         encoded: Any,  # noqa: ANN401

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from service.core.hypothesis import Word
 from service.recognizers.transformers_stitch import Frames
@@ -23,6 +25,12 @@ class Token:
     log_probability: float
     """In its most certain frame."""
 
+    def later(self, frames: int) -> Token:
+        """Return the token, heard so many frames later."""
+        return replace(
+            self, first_frame=self.first_frame + frames, end_frame=self.end_frame + frames
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
@@ -38,6 +46,8 @@ class Vocabulary:
     """Tokens that stand for no text."""
     spell: Callable[[Sequence[int]], str]
     """Gives the text of a word's tokens."""
+    letters: frozenset[str] = frozenset()
+    """All that words may be made of, in lower case."""
 
     def text(self, indices: Sequence[int]) -> str:
         """Return the text of tokens, its words parted by one space."""
@@ -94,6 +104,54 @@ def best_path(frames: Frames, blank: int, first_frame: int = 0) -> list[Token]:
             peak = float(frames[begin:frame, index].max())
             tokens.append(Token(index, begin - first_frame, frame - first_frame, peak))
     return tokens
+
+
+def align(frames: Frames, indices: Sequence[int], blank: int) -> list[Token]:
+    """Return where tokens that are known were heard: the most probable path through them.
+
+    Graves et al., as above, section 4.1, with the best path in place of the sum over all.
+    If there are too few frames for all of them, no token is returned.
+    """
+    if not indices:
+        return []
+    # Between tokens, before and behind them there may be blanks; these are the states.
+    states = np.full(2 * len(indices) + 1, blank)
+    states[1::2] = indices
+    may_skip = np.zeros(len(states), dtype=bool)
+    may_skip[3::2] = states[3::2] != states[1:-2:2]
+    scores = np.full(len(states), -np.inf)
+    scores[:2] = frames[0, states[:2]]
+    steps = np.zeros((len(frames), len(states)), dtype=np.int8)
+    for at in range(1, len(frames)):
+        choices = np.full((3, len(states)), -np.inf)
+        choices[0] = scores
+        choices[1, 1:] = scores[:-1]
+        choices[2, 2:] = np.where(may_skip[2:], scores[:-2], -np.inf)
+        steps[at] = choices.argmax(axis=0)
+        scores = choices.max(axis=0) + frames[at, states]
+    state = len(states) - 1 if scores[-1] >= scores[-2] else len(states) - 2
+    if scores[state] == -np.inf:
+        return []
+    places: list[list[int]] = [[] for _ in indices]
+    for at in range(len(frames) - 1, -1, -1):
+        if state % 2:
+            places[state // 2].append(at)
+        state -= int(steps[at, state])
+    return [
+        Token(index, heard[-1], heard[0] + 1, float(frames[heard, index].max()))
+        for index, heard in zip(indices, places, strict=True)
+    ]
+
+
+def own_frames(frames: Frames, blank: int, first_frame: int) -> int:
+    """Return the first frame behind the context and behind a token that began in it."""
+    if not first_frame:
+        return 0
+    best = frames[first_frame - 1 :].argmax(axis=1)
+    if best[0] == blank:
+        return first_frame
+    others = np.flatnonzero(best != best[0])
+    return first_frame - 1 + int(others[0] if len(others) else len(best))
 
 
 def confidence(tokens: Sequence[Token]) -> float | None:

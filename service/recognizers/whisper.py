@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
-from service.recognizers.whisper_final import LONGEST_WINDOW_S, FinalDecoder
+from service.recognizers.context import LONGEST_WINDOW_S
+from service.recognizers.whisper_final import FinalDecoder
 from service.recognizers.whisper_interim import InterimDecoder
 from service.recognizers.whisper_load import load_model, parse_options
 from service.recognizers.whisper_model import WhisperModel

@@ -15,36 +15,25 @@ import numpy as np
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
     Alternative,
-    ContextSegment,
     DecodeOptions,
     Hypothesis,
     Samples,
     Window,
 )
-from service.recognizers.whisper_model import FRAME_SAMPLES, Decoded, Encoded, WhisperModel
-from service.recognizers.whisper_words import (
+from service.recognizers.context import fitting
+from service.recognizers.guards import (
+    LEAST_LOG_PROBABILITY,
+    LEAST_SUPPORT,
+    TOKENS_BESIDE,
     has_words,
+    most_tokens,
     plain_words,
     repeats,
-    timed_words,
     without_loops,
 )
+from service.recognizers.whisper_model import FRAME_SAMPLES, Decoded, Encoded, WhisperModel
+from service.recognizers.whisper_words import timed_words
 
-LONGEST_WINDOW_S = 28.0
-"""The last word wants some silence behind it in the 30 s."""
-ENOUGH_CONTEXT_S = 15.0
-"""Beyond the newest segment, no more than this is heard before a segment: CTranslate2 takes
-3 ms for each token of a forced prefix. On 13 minutes of pausing speech 6.8 % of the words
-were wrong without context, and 5.7, 5.4, 5.3 and 5.4 % with up to 6, 10, 15 and 28 s."""
-MOST_CONTEXT_TOKENS = 160
-"""What is left of MOST_TOKENS, 64, is enough for the longest segment beside such context."""
-TOKENS_PER_S = 10.0
-TOKENS_BESIDE = 16
-"""Nobody says more than 16 tokens and 10 more a second; text that is longer is a loop."""
-
-LEAST_LOG_PROBABILITY = -1.0
-"""Below it a decode is tried another way (Radford et al., "Robust Speech Recognition via
-Large-Scale Weak Supervision", 2022, section 4.5)."""
 SPEECH_LOG_PROBABILITY = ((0.6, -0.5), (0.4, -1.2), (0.0, -1.8))
 """No-speech probability above which a text must be so probable to count as speech.
 The paper has one pair, 0.6 and -1.0. Measured on 163 segments of speech, whose no-speech
@@ -52,11 +41,6 @@ probabilities reached 0.57, and on 240 pieces of a kitchen's noise, where these 
 a third of the texts that the paper's pair does."""
 LOOP_NO_SPEECH = 0.6
 """No-speech probability above which a loop is noise and not worth another try."""
-LEAST_SUPPORT = -1.2
-"""Mean log-probability of a segment's text where only the segment is heard. Behind other
-speech Whisper fills noise with likely sentences, often the context's own, at a good
-log-probability; their support was -1.25 and less, and that of 119 in 121 spoken segments
-at least this. Below it, the segment is heard alone."""
 SUPPORT_PADDING_S = 1.0
 
 
@@ -95,7 +79,7 @@ class FinalDecoder:
 
     def _in_context(self, window: Window) -> Heard | None:
         """Hear a segment behind what was said before; None if the result is doubtful."""
-        context, prefix = self._fitting(window)
+        context, prefix = fitting(window, self._model.tokens)
         if not context:
             return None
         before = [segment.samples for segment in context]
@@ -121,24 +105,6 @@ class FinalDecoder:
             return None
         return Heard(encoded, (), decoded, 0.0, _duration_s(samples))
 
-    def _fitting(self, window: Window) -> tuple[list[ContextSegment], list[int]]:
-        """Return the newest context that fits into the window, and its tokens."""
-        room_s = LONGEST_WINDOW_S - _duration_s(window.samples)
-        context: list[ContextSegment] = []
-        prefix: list[int] = []
-        context_s = 0.0
-        for segment in reversed([segment for segment in window.context if segment.text]):
-            tokens = self._model.tokens(segment.text)
-            context_s += _duration_s(segment.samples)
-            if (
-                context_s > (min(room_s, ENOUGH_CONTEXT_S) if context else room_s)
-                or len(prefix) + len(tokens) > MOST_CONTEXT_TOKENS
-            ):
-                break
-            context.insert(0, segment)
-            prefix[:0] = tokens
-        return context, prefix
-
     def _decode(
         self,
         encoded: Encoded,
@@ -152,7 +118,7 @@ class FinalDecoder:
             encoded,
             self._language,
             prefix,
-            most_tokens=_most_tokens(samples),
+            most_tokens=most_tokens(samples),
             beam_size=beam_size or self._beam_size,
             no_repeat_ngram_size=no_repeat_ngram_size,
         )[0]
@@ -229,10 +195,6 @@ def _is_speech(decoded: Decoded) -> bool:
         if decoded.no_speech_probability > above or above == 0
     )
     return decoded.log_probability >= least
-
-
-def _most_tokens(samples: Samples) -> int:
-    return TOKENS_BESIDE + round(TOKENS_PER_S * _duration_s(samples))
 
 
 def _duration_s(samples: Samples) -> float:

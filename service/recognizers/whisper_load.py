@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import ctranslate2
-import faster_whisper
-from faster_whisper.utils import download_model
 
+# download_model of the same module shows no progress.
+from faster_whisper.utils import _MODELS as SIZES
+
+from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.whisper_model import WhisperModel
 
@@ -26,6 +28,7 @@ BUNDLED_FILES: Final = {
 }
 """sha256 of each."""
 NEEDED_FILES: Final = ("config.json", "model.bin", "tokenizer.json")
+DOWNLOADED_FILES: Final = (*NEEDED_FILES, "preprocessor_config.json", "vocabulary.*")
 
 DEVICES: Final = ("cpu", "cuda", "auto")
 MOST_BEAMS: Final = 20
@@ -128,29 +131,27 @@ def _folder(spec_argument: str) -> Path:
         return bundled_folder()
     path = Path(spec_argument).expanduser()
     if path.is_dir():
-        missing = [name for name in NEEDED_FILES if not (path / name).is_file()]
-        if not list(path.glob("vocabulary.*")):
-            missing.append("vocabulary.json or vocabulary.txt")
-        if missing:
-            raise ModelUnavailableError(
-                f"{path} is not a CTranslate2 folder of Whisper: {', '.join(missing)} missing; "
-                "convert a model with ct2-transformers-converter --copy_files tokenizer.json"
-            )
+        _check_folder(path, str(path))
         return path
-    sizes = faster_whisper.available_models()
-    looks_like_hub_id = spec_argument.count("/") == 1 and spec_argument[0] not in "./~"
-    if spec_argument not in sizes and not looks_like_hub_id:
+    name = SIZES.get(spec_argument, spec_argument)
+    if not hub.is_id(name):
         raise ModelUnavailableError(
-            f"whisper:{spec_argument} is neither a folder nor a size; sizes are {', '.join(sizes)}"
+            f"whisper:{spec_argument} is neither a folder nor a size; sizes are {', '.join(SIZES)}"
         )
-    try:
-        return Path(download_model(spec_argument))
-    except Exception as error:  # The hub's libraries fail in ways that share no base class.
+    folder = hub.download(name, "whisper:PATH", DOWNLOADED_FILES)
+    _check_folder(folder, name)
+    return folder
+
+
+def _check_folder(folder: Path, name: str) -> None:
+    missing = [file for file in NEEDED_FILES if not (folder / file).is_file()]
+    if not list(folder.glob("vocabulary.*")):
+        missing.append("vocabulary.json or vocabulary.txt")
+    if missing:
         raise ModelUnavailableError(
-            f"whisper:{spec_argument} is not on this machine and could not be downloaded from "
-            f"huggingface.co ({type(error).__name__}); connect to the network, or download it "
-            "elsewhere and give the path of its folder as whisper:PATH"
-        ) from error
+            f"{name} is not a Whisper model of CTranslate2: {', '.join(missing)} missing; "
+            "convert a model with ct2-transformers-converter --copy_files tokenizer.json"
+        )
 
 
 def bundled_folder() -> Path:

@@ -3,68 +3,13 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Sequence
 
 from service.core.hypothesis import Word
+from service.recognizers.guards import has_words, plain_words, repeats
 from service.recognizers.whisper_model import TokenTime, WhisperModel
 
-MOST_COMPRESSION = 2.4
-"""Text that zlib makes smaller than this repeats itself (Radford et al., "Robust Speech
-Recognition via Large-Scale Weak Supervision", 2022, section 4.5)."""
-MOST_REPEATS = 3
-LEAST_LOOP_WORDS = 8
-"""A phrase that stands more often than that in a row, and fills so many words, is a loop;
-"no, no, no, no" is speech."""
-LONGEST_PHRASE_WORDS = 16
-
-
-def has_words(text: str) -> bool:
-    """Whether there is anything but punctuation and signs."""
-    return any(char.isalnum() for char in text)
-
-
-def repeats(text: str) -> bool:
-    """Whether a text has fallen into a loop."""
-    data = text.encode()
-    words = text.split()
-    return len(data) > MOST_COMPRESSION * len(zlib.compress(data)) or len(
-        without_loops(words)
-    ) < len(words)
-
-
-def without_loops(words: Sequence[str]) -> list[str]:
-    """Return the words with a phrase that stands too often in a row standing once."""
-    kept: list[str] = []
-    index = 0
-    while index < len(words):
-        length, count = _loop_at(words, index)
-        if count > MOST_REPEATS and length * count >= LEAST_LOOP_WORDS:
-            kept += words[index : index + length]
-            index += length * count
-        else:
-            kept.append(words[index])
-            index += 1
-    return kept
-
-
-def _loop_at(words: Sequence[str], index: int) -> tuple[int, int]:
-    """Return length and number of the phrase that stands most often in a row from here."""
-    keys = [word.casefold().strip(".,!?;:") for word in words]
-    best = (1, 1)
-    for length in range(1, LONGEST_PHRASE_WORDS + 1):
-        phrase = keys[index : index + length]
-        count = 1
-        while keys[index + count * length : index + (count + 1) * length] == phrase:
-            count += 1
-        if count > best[1]:
-            best = (length, count)
-    return best
-
-
-def plain_words(text: str) -> tuple[Word, ...]:
-    """Return words that nothing more is known about."""
-    return tuple(Word(word) for word in text.split())
+__all__ = ["has_words", "plain_words", "repeats", "timed_words"]
 
 
 def timed_words(

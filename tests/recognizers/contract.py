@@ -15,6 +15,7 @@ from service.core.hypothesis import Samples
 from service.recognizers import registry, scripted, whisper
 from service.recognizers.base import Recognizer
 from service.recognizers.registry import parse_spec
+from tests.recognizers import families
 from tests.recognizers.mapped_whisper import checkpoint
 from tests.recognizers.tiny_ctc import write_checkpoint
 from tests.samples import read_sample
@@ -29,6 +30,8 @@ class Case:
     load: Callable[[], Recognizer]
     speech: Callable[[], tuple[Samples, ...]]
     """Three different segments or more, each of 1 to 6 s with at least three words."""
+    shows_interims: bool = True
+    """A decoder drawn by chance never ends, which is a loop, and no loop is shown."""
 
 
 def _recordings() -> tuple[Samples, ...]:
@@ -70,10 +73,26 @@ def _tiny_checkpoint() -> Path:
     return write_checkpoint(Path(tempfile.mkdtemp(prefix="tiny-ctc-")))
 
 
+def _family(name: str) -> Case:
+    """A model with few weights, drawn by chance: what it hears is nonsense, but steady."""
+
+    @cache
+    def folder() -> Path:
+        writers = {**families.CTC, **families.SEQ2SEQ}
+        return writers[name](Path(tempfile.mkdtemp(prefix="family-")) / name.replace(" ", "_"))
+
+    def load() -> Recognizer:
+        pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+        return registry.load(parse_spec(f"transformers:{folder()}?precision=fp32"), 1, 2)
+
+    return Case(name, load, _recordings, shows_interims=name in families.CTC)
+
+
 CASES = (
     Case("whisper", lambda: whisper.load("", {}, threads=1, workers=2), _recordings),
     Case("small_ctc", _small_ctc, _held_out),
     Case("transformers_ctc", _tiny_ctc, _recordings),
     Case("transformers_seq2seq", _mapped_whisper, _recordings),
+    *(_family(name) for name in (*families.CTC, *families.SEQ2SEQ)),
     Case("scripted", lambda: scripted.load("", {}), _tones),
 )

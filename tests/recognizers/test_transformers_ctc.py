@@ -120,9 +120,9 @@ def test_without_context_finals_hear_their_segment_alone(folder, speech):
 
 
 def test_capabilities_are_honest(recognizer):
-    """The language of an unknown model is not known, and phrases are not taken."""
+    """The language of an unknown model is not known; phrases are taken."""
     assert recognizer.capabilities.languages == ()
-    assert not recognizer.capabilities.phrases
+    assert recognizer.capabilities.phrases
     assert not recognizer.capabilities.native_streaming
 
 
@@ -165,6 +165,25 @@ def test_wrong_options_are_named(folder, query, said):
     with pytest.raises(ModelUnavailableError, match=r"Options are: device") as caught:
         load(parse_spec(f"transformers:{folder}?{query}"), 1, 1)
     assert said in str(caught.value)
+
+
+def test_a_gpu_that_is_not_there(folder):
+    """Whether the machine or the installed torch lacks it is told, and how to do without."""
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ModelUnavailableError, match=r"device='cuda', but .* on the CPU"):
+        load(parse_spec(f"transformers:{folder}?device=cuda"), 1, 1)
+
+
+def test_a_precision_that_a_model_cannot_compute_in():
+    """An operation that lacks a number format shows at the start, with the remedy."""
+    from service.recognizers.transformers_precision import prepare
+
+    def transcribe(model, samples):
+        raise RuntimeError('"conv1d" not implemented for Half')
+
+    with pytest.raises(ModelUnavailableError, match=r"in fp16 on cpu .*precision=auto"):
+        prepare(torch.nn.Linear(1, 1), "cpu", "fp16", 1, transcribe)
 
 
 def _unavailable(argument: object) -> str:

@@ -13,6 +13,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, DecodeOptions, Samples, Window
 from service.recognizers import whisper
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.guards import LEAST_SUPPORT
 from service.recognizers.registry import load, parse_spec
 from tests.recognizers.mapped_whisper import checkpoint
 from tests.samples import SAMPLES, read_sample
@@ -107,6 +108,25 @@ def test_noise_has_no_words(recognizer, level):
     context = (ContextSegment(speech, "Turn off the light in the kitchen."),)
     assert _final(recognizer, _noise(5, level)).words == ()
     assert _final(recognizer, _noise(5, level), context).words == ()
+
+
+@pytest.mark.parametrize("level", [1e-3, 1e-2])
+@pytest.mark.parametrize("name", ["kitchen", "bakery"])
+def test_noise_behind_repeated_speech_has_no_words(recognizer, name, level):
+    """Noise after a sentence said three times is not heard as that sentence again."""
+    speech = read_sample(f"{name}.flac")
+    context = (ContextSegment(speech, _final(recognizer, speech).text),) * 3
+    assert _final(recognizer, _noise(3, level), context).words == ()
+
+
+def test_a_text_is_borne_out_by_its_own_audio_alone(recognizer):
+    """What is said has support in its audio, in noise and in other speech it has none."""
+    model = recognizer.model
+    samples = read_sample("kitchen.flac")
+    tokens = model.tokens(_final(recognizer, samples).text)
+    assert model.log_probability(model.encode(samples), "en", tokens) > LEAST_SUPPORT + 0.5
+    for other in (_noise(3, 1e-2), read_sample("weather.flac")):
+        assert model.log_probability(model.encode(other), "en", tokens) < LEAST_SUPPORT
 
 
 def test_interims_go_on_from_the_stable_words(recognizer):

@@ -110,3 +110,8 @@ def test_context_leaves_the_words_of_the_segment(clips):
         heard.append(_final(recognizer, samples, (ContextSegment(before, ""),)).text)
     assert jiwer.wer(texts, heard) < 0.25
     recognizer.close()
+
+
+def test_a_frame_has_the_length_of_the_strides(recognizer):
+    """Strides of 160 and 3: also a frame that no whole second is a multiple of is exact."""
+    assert recognizer.model.frame_samples == 480

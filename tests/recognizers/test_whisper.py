@@ -21,6 +21,7 @@ from service.core.hypothesis import (
 )
 from service.recognizers import whisper
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.guards import has_words, repeats, without_loops
 from service.recognizers.whisper_interim import TRIM_ABOVE_S
 from service.recognizers.whisper_load import (
     BUNDLED_FILES,
@@ -29,7 +30,6 @@ from service.recognizers.whisper_load import (
     check_files,
     parse_options,
 )
-from service.recognizers.whisper_words import has_words, repeats, without_loops
 from tests.samples import SAMPLES, read_sample
 
 SHORT = [sample for sample in SAMPLES if sample.duration_s <= 28]
@@ -344,5 +344,5 @@ def test_bundled_files_are_checked(tmp_path):
 def test_a_model_that_cannot_be_downloaded_is_refused(monkeypatch):
     """Without a network the error says so, and how to give a folder instead."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelUnavailableError, match=r"could not be downloaded.*whisper:PATH"):
+    with pytest.raises(ModelUnavailableError, match=r"HF_HUB_OFFLINE forbids.*whisper:PATH"):
         whisper.load("no-such-owner/no-such-model", {}, threads=1, workers=1)
