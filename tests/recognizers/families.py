@@ -1,5 +1,8 @@
 """A tiny checkpoint of each family of models, its weights drawn by chance.
 
+Most draws write no words, or one for ever. Seeds and scales here are those of several that
+gave texts of enough words to compare; whether they compare well had no part in the choice.
+
 Feature extractors and tokenizers are the families' own, so that everything but accuracy is
 as it is with the published models. Each is written as a checkpoint and loaded as others are.
 """
