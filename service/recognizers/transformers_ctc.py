@@ -17,12 +17,13 @@ from service.core.hypothesis import (
     Window,
     Word,
 )
+from service.core.stable_words import beginning_with
 from service.recognizers.transformers_beam import readings
 from service.recognizers.transformers_ctc_model import CtcModel
 from service.recognizers.transformers_options import TransformersOptions
 from service.recognizers.transformers_stitch import Frames, Stitcher
 from service.recognizers.transformers_tokens import Token, best_path, confidence
-from service.recognizers.transformers_words import beginning_with, without_details
+from service.recognizers.transformers_words import without_details
 
 LONGEST_WINDOW_S: Final = 30.0
 """The time and memory of attention grow with its square."""

@@ -67,6 +67,8 @@ RESTRICTED = {
     "jiwer": ("client.evaluation",),
     "whisper_normalizer": ("client.evaluation",),
     "sounddevice": ("client.portaudio",),
+    # libdeepspeech is a C library; whoever may load one is who may know it.
+    "ctypes": ("service.recognizers.deepspeech*",),
     "torch": ("service.recognizers.transformers*",),
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),
