@@ -151,6 +151,7 @@ def placing_command(flavour: Flavour) -> str:
     return shlex.join(
         (
             *(sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary=:all:"),
+            "--ignore-requires-python",
             *("--python-version", "39", "--implementation", "cp", "--abi", "cp39"),
             *("--platform", flavour.platform, "--target", str(_own_place())),
             f"{flavour.package}=={flavour.version}",
