@@ -12,6 +12,10 @@ from service.recognizers.deepspeech_model import Reading
 STEP_S = 0.02
 """From one step of the model to the next; feature_win_step of every published model."""
 
+LONGEST_FIRST_LETTER_S = 0.1
+"""Where the model is not sure of the silence before speech, the library dates the first letter
+to the begin of that silence (DecoderState::next: what begins its search is not dated anew)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -88,7 +92,7 @@ def _spoken(reading: Reading, end_s: float) -> tuple[Spoken, ...]:
     words: list[Spoken] = []
     letters: list[bytes] = []
     start_s = last_s = 0.0
-    for token, time_s in zip(reading.tokens, reading.times_s, strict=True):
+    for token, time_s in zip(reading.tokens, _times_s(reading), strict=True):
         if token == b" ":
             if letters:
                 words.append(_word(letters, start_s, time_s, end_s))
@@ -101,6 +105,13 @@ def _spoken(reading: Reading, end_s: float) -> tuple[Spoken, ...]:
     if letters:
         words.append(_word(letters, start_s, last_s + STEP_S, end_s))
     return tuple(words)
+
+
+def _times_s(reading: Reading) -> tuple[float, ...]:
+    if len(reading.times_s) < 2:
+        return reading.times_s
+    first_s, second_s, *rest = reading.times_s
+    return (max(first_s, second_s - LONGEST_FIRST_LETTER_S), second_s, *rest)
 
 
 def _word(letters: Sequence[bytes], start_s: float, stop_s: float, end_s: float) -> Spoken:

@@ -23,7 +23,7 @@ from tests.tones import pcm, quiet, tones
 UTTERANCE = np.concatenate([tones("alfa bravo"), quiet(1_000)])
 
 OPENED_TO_ADMIT = 1
-"""Each stream opens one at its begin, and closes it unused, to see that its options are honoured."""
+"""At its begin a stream opens one and closes it unused: are its options honoured?"""
 
 
 class GatedRecognizer:
