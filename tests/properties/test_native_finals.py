@@ -55,7 +55,7 @@ def _offline(recognizer: DeepSpeechRecognizer, spoken, endpointing) -> list[Fina
     return driver.run([_data(spoken)])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(spoken=speech, endpointing=endpointings, places=cuts, pace=paces)
 def test_neither_cuts_nor_pace_change_a_final(recognizer, spoken, endpointing, places, pace):
     """Any split and any delay of the interims: words, places and confidences are the same."""
@@ -70,7 +70,7 @@ def test_neither_cuts_nor_pace_change_a_final(recognizer, spoken, endpointing, p
     assert finals == _offline(recognizer, spoken, endpointing)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(streams=st.lists(st.tuples(speech, cuts), min_size=2, max_size=3))
 def test_neighbours_do_not_change_a_final(recognizer, streams):
     """Streams that take turns on one model have the finals that each has alone."""
@@ -85,7 +85,7 @@ def test_neighbours_do_not_change_a_final(recognizer, streams):
         assert driver.run([]) == _offline(recognizer, spoken, Endpointing())
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(spoken=speech, places=cuts)
 def test_stable_text_is_never_retracted(recognizer, spoken, places):
     """The library retracts words as it hears on; what was shown as stable stays."""
