@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import jiwer
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from service.recognizers.deepspeech_model import NativeModel
 from service.recognizers.deepspeech_options import DeepSpeechOptions
 from tests.recognizers.small_deepspeech_model import (
     MODEL,
+    SCORER,
     clips,
     functions,
     load_small,
@@ -41,7 +43,7 @@ def with_scorer() -> Iterator[DeepSpeechRecognizer]:
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[NativeModel]:
-    model = NativeModel(functions(), MODEL, DeepSpeechOptions())
+    model = NativeModel(functions(), MODEL, DeepSpeechOptions(beam_width=100))
     yield model
     model.close()
 
@@ -54,6 +56,15 @@ def _final(recognizer: DeepSpeechRecognizer, samples: Samples, **options: object
     hypothesis = stream.final(Window(samples))
     stream.close()
     return hypothesis
+
+
+@pytest.mark.parametrize(("scorer", "most"), [("", 0.2), (str(SCORER), 0.1)])
+def test_held_out_sentences_are_understood(scorer, most):
+    """Few words in sentences that were not trained on are wrong, fewer with the scorer."""
+    recognizer = load_small(scorer=scorer)
+    heard = [_final(recognizer, samples).text for samples in SPEECH]
+    assert jiwer.wer([text for text, _ in clips()], heard) < most
+    recognizer.close()
 
 
 @settings(max_examples=25, deadline=None)
@@ -153,13 +164,19 @@ def test_the_scorer_allows_its_own_words_only(with_scorer):
     assert all(word in vocabulary for word in heard)
 
 
+def _readings(recognizer: DeepSpeechRecognizer) -> list[list[str]]:
+    heard = [_final(recognizer, samples, max_alternatives=10) for samples in SPEECH[:8]]
+    return [[one.text, *(other.text for other in one.alternatives)] for one in heard]
+
+
 def test_alpha_and_beta_change_the_search(with_scorer):
-    """A language model that weighs heavily and a high price of words change the texts."""
-    plain = [_final(with_scorer, samples).text for samples in SPEECH]
-    for alpha, beta in (("0.0", "8.0"), ("8.0", "-8.0")):
+    """Whether the language model weighs nothing or much, and what a word costs, is heard."""
+    found = [_readings(with_scorer)]
+    for alpha, beta in (("0.0", "0.0"), ("0.0", "8.0"), ("8.0", "-8.0")):
         other = load_with_scorer(lm_alpha=alpha, lm_beta=beta)
-        assert [_final(other, samples).text for samples in SPEECH] != plain
+        found.append(_readings(other))
         other.close()
+    assert all(one != another for one, another in itertools.combinations(found, 2))
 
 
 def _preferred(vocabulary, boost: float, count: int = 200) -> tuple[Phrase, ...]:

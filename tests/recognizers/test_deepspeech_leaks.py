@@ -16,7 +16,7 @@ from service.recognizers.deepspeech import DeepSpeechRecognizer
 from service.recognizers.deepspeech_library import Functions
 from service.recognizers.deepspeech_model import NativeModel
 from service.recognizers.deepspeech_options import DeepSpeechOptions
-from tests.recognizers.small_deepspeech_model import MODEL, clips, functions, scorer
+from tests.recognizers.small_deepspeech_model import MODEL, SCORER, clips, functions
 
 SPEECH = clips()[0][1]
 
@@ -51,7 +51,7 @@ def counting() -> Counting:
 
 
 def _recognizer(counting: Counting, **options: Any) -> DeepSpeechRecognizer:
-    chosen = DeepSpeechOptions(**options)
+    chosen = DeepSpeechOptions(**{"beam_width": 100} | options)
     return DeepSpeechRecognizer(NativeModel(counting.functions, MODEL, chosen), chosen, None)
 
 
@@ -124,7 +124,7 @@ def test_a_failing_decode_frees_its_stream(counting, failing):
 
 def test_hot_words_are_taken_back_where_creating_a_stream_fails(counting):
     """A stream that cannot be created leaves its phrases to no other stream."""
-    recognizer = _recognizer(counting, scorer=str(scorer()))
+    recognizer = _recognizer(counting, scorer=str(SCORER))
     create = counting.functions["CreateStream"]
     counting.functions["CreateStream"] = lambda *_: 0x3004
     stream = recognizer.open_stream(DecodeOptions(phrases=(Phrase("the", 20.0),)))

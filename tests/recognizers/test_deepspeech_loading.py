@@ -27,7 +27,13 @@ from service.recognizers.deepspeech_stderr import captured_stderr
 from service.recognizers.deepspeech_trial import try_out
 from service.recognizers.registry import load as load_spec
 from service.recognizers.registry import parse_spec
-from tests.recognizers.small_deepspeech_model import MODEL, functions, load_small, scorer
+from tests.recognizers.small_deepspeech_model import (
+    MODEL,
+    SCORER,
+    functions,
+    load_small,
+    smoke_scorer,
+)
 
 ENGLISH = (" ", *"abcdefghijklmnopqrstuvwxyz", "'")
 
@@ -119,7 +125,7 @@ def test_a_damaged_scorer_is_refused(tmp_path, case):
     """A scorer cut anywhere, which ends the library's process, is refused with a sentence."""
     damage, expected = DAMAGED_SCORERS[case]
     path = tmp_path / "damaged.scorer"
-    path.write_bytes(damage(scorer().read_bytes()))
+    path.write_bytes(damage(SCORER.read_bytes()))
     with pytest.raises(ModelUnavailableError, match=expected):
         load_small(scorer=str(path))
 
@@ -143,19 +149,19 @@ def test_a_scorer_that_cannot_be_read_is_refused(path):
 def test_a_scorer_of_another_alphabet_is_refused(alphabet):
     """Characters that the model lacks, or a space of another number, are found before use."""
     with pytest.raises(ModelUnavailableError, match="does not match the model's alphabet"):
-        read_scorer(scorer(), alphabet)
+        read_scorer(SCORER, alphabet)
 
 
 def test_a_scorer_of_bytes_does_not_match_a_model_of_characters():
     """The smoke test's other scorer counts in bytes."""
     with pytest.raises(ModelUnavailableError, match="counts in bytes"):
-        load_small(scorer=str(scorer().with_name("pruned_lm.bytes.scorer")))
+        load_small(scorer=str(smoke_scorer("pruned_lm.bytes.scorer")))
 
 
 def test_the_vocabulary_is_that_of_the_list_it_was_made_from():
     """Every word of the list is found, and none that is not in it."""
-    known = scorer().with_name("vocab.pruned.txt").read_text().split()
-    vocabulary = read_scorer(scorer(), ENGLISH)
+    known = smoke_scorer("vocab.pruned.txt").read_text().split()
+    vocabulary = read_scorer(smoke_scorer(), ENGLISH)
     spelled = [word for word in known if set(word) <= set(ENGLISH)]
     assert len(spelled) > 1_000
     assert all(word in vocabulary for word in spelled)

@@ -13,7 +13,7 @@ import soxr
 from protos.asr.v1 import asr_pb2
 from service.core.hypothesis import SAMPLE_RATE_HZ
 from tests.conftest import stub_for
-from tests.recognizers.small_deepspeech_model import MODEL, clips, functions, scorer
+from tests.recognizers.small_deepspeech_model import MODEL, SCORER, clips, functions
 from tests.rpc.streams import audio, config, details, finals, flush, paced, recognize, text
 from tests.tones import pcm, quiet
 
@@ -129,7 +129,7 @@ async def test_without_a_scorer_phrases_are_refused(serve):
 
 async def test_phrases_that_cannot_be_preferred_are_refused_at_once(serve):
     """The refusal comes with the config, before any speech, and names the phrase."""
-    spec = f"{SPEC}&scorer={scorer()}"
+    spec = f"{SPEC}&scorer={SCORER}"
     phrases = [{"text": "milk", "boost": 5.0}, {"text": "half past", "boost": 5.0}]
     async with serve(model=[spec]) as running, stub_for(running.address) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
