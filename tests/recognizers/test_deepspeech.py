@@ -132,7 +132,7 @@ def test_words_stand_where_they_are_said(recognizer):
 def test_confidences_are_shares_of_one_whole(recognizer):
     """Readings share what probability there is, the best one first."""
     for samples in SPEECH:
-        heard = _final(recognizer, samples, max_alternatives=10)
+        heard = _final(recognizer, samples, max_alternatives=5)
         shares = [heard.confidence, *(other.confidence for other in heard.alternatives)]
         assert 0 < sum(shares) <= 1.001
         assert shares[1:] == sorted(shares[1:], reverse=True)
@@ -165,7 +165,7 @@ def test_the_scorer_allows_its_own_words_only(with_scorer):
 
 
 def _readings(recognizer: DeepSpeechRecognizer) -> list[list[str]]:
-    heard = [_final(recognizer, samples, max_alternatives=10) for samples in SPEECH[:8]]
+    heard = [_final(recognizer, samples, max_alternatives=5) for samples in SPEECH[:8]]
     return [[one.text, *(other.text for other in one.alternatives)] for one in heard]
 
 

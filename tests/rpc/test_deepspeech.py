@@ -148,5 +148,5 @@ async def test_the_model_tells_that_it_streams_natively(serve):
     assert model.native_streaming
     assert model.word_offsets
     assert not model.phrases
-    assert model.max_alternatives == 10
+    assert model.max_alternatives == 5
     assert list(model.language_codes) == ["en"]
