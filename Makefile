@@ -46,7 +46,8 @@ deepspeech: $(DEEPSPEECH_INSTALLED) ## Place the libraries of DeepSpeech and Coq
 
 # Their wheels are for Python 3.9 and older, so pip puts them beside site-packages; only
 # the C libraries in them are used. The same as one command stands in docs/deepspeech.md.
-PLACE := -m pip install --disable-pip-version-check --quiet --upgrade --no-deps --only-binary=:all: --ignore-requires-python \
+PLACE := -m pip install --disable-pip-version-check --quiet --upgrade --no-deps \
+  --only-binary=:all: --ignore-requires-python \
   --python-version 39 --implementation cp --abi cp39 --target $(VENV)/native
 $(DEEPSPEECH_INSTALLED): $(INSTALLED)
 	$(BIN)/python $(PLACE) --platform manylinux1_x86_64 deepspeech==0.9.3
