@@ -29,6 +29,7 @@ class Driver:
     speculation: bool | None = None
     """None: as the engine decides for the recognizer."""
     hears_ahead: bool | None = None
+    """Hears a growing segment without being asked for interims; None as above."""
     options: DecodeOptions = field(default_factory=lambda: DecodeOptions(word_offsets=True))
     updates: list[Update] = field(default_factory=list)
     done: list[DecodeJob] = field(default_factory=list)
@@ -36,16 +37,18 @@ class Driver:
     def __post_init__(self) -> None:
         capabilities = self.recognizer.capabilities
         native = capabilities.native_streaming
+        hears_ahead = native if self.hears_ahead is None else self.hears_ahead
+        rules = InterimRules(confirm_interval_s=None) if native else InterimRules()
         config = SessionConfig(
             audio_format=self.audio_format,
             endpoint_rules=self.endpointing.resolve(capabilities.longest_window_s),
             single_utterance=self.endpointing.single_utterance,
             decoding_rules=DecodingRules(
                 longest_window_s=capabilities.longest_window_s,
-                interims=InterimRules() if self.interim_results else None,
+                interims=rules if self.interim_results else None,
                 left_context=capabilities.left_context,
                 speculation=not native if self.speculation is None else self.speculation,
-                hears_ahead=native if self.hears_ahead is None else self.hears_ahead,
+                hear_interval_s=0.5 if hears_ahead else None,
             ),
         )
         self.session = RecognitionSession(config, self.new_detector)

@@ -87,7 +87,7 @@ def session_config(
             else None,
             left_context=capabilities.left_context,
             speculation=not capabilities.native_streaming,
-            hears_ahead=capabilities.native_streaming,
+            hear_interval_s=interim_interval_s if capabilities.native_streaming else None,
         ),
     )
 

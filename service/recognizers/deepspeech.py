@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.agreed_words import beginning_with
 from service.core.capabilities import Capabilities
 from service.core.errors import InvalidFieldError
 from service.core.hypothesis import (
@@ -27,7 +28,6 @@ from service.core.hypothesis import (
     Window,
     Word,
 )
-from service.core.stable_words import beginning_with
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.deepspeech_alphabet import read_alphabet
 from service.recognizers.deepspeech_library import COQUI, DEEPSPEECH, Flavour, load_functions
@@ -178,7 +178,7 @@ class DeepSpeechStream:
         if not self._options.interim_results:
             return None
         words = tuple(Word(text) for text in native.text_so_far().split())
-        return Hypothesis(beginning_with(window.stable_words, words))
+        return Hypothesis(beginning_with(window.agreed_words, words))
 
     def final(self, window: Window) -> Hypothesis:
         """Hear the rest and end the library's stream."""

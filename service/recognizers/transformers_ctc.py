@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from service.core.agreed_words import beginning_with
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
@@ -17,7 +18,6 @@ from service.core.hypothesis import (
     Window,
     Word,
 )
-from service.core.stable_words import beginning_with
 from service.recognizers.transformers_beam import readings
 from service.recognizers.transformers_ctc_model import CtcModel
 from service.recognizers.transformers_options import TransformersOptions

@@ -326,7 +326,7 @@ def test_a_native_stream_hears_a_segment_while_it_grows():
         jobs = [job for job in driver.done if job.segment.segment_id == segment_id]
         kinds = [job.kind for job in jobs]
         assert kinds == [JobKind.INTERIM] * (len(jobs) - 1) + [JobKind.FINAL]
-        assert len(jobs) >= 3
+        assert len(jobs) >= 2
     ended_by_silence = [job for job in driver.done if job.segment.segment_id == 0]
     heard, final = (job.segment for job in ended_by_silence[-2:])
     assert heard == final

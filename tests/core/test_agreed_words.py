@@ -1,11 +1,11 @@
-"""Stable words stand at the begin of every later reading."""
+"""Agreed words stand at the begin of every later reading."""
 
 from __future__ import annotations
 
 import pytest
 
+from service.core.agreed_words import beginning_with
 from service.core.hypothesis import Word
-from service.core.stable_words import beginning_with
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from service.core.stable_words import beginning_with
         ("a b", "x", "a b"),
     ],
 )
-def test_stable_words_stay_and_what_follows_is_not_doubled(stable, heard, shown):
+def test_agreed_words_stay_and_what_follows_is_not_doubled(stable, heard, shown):
     """Words go on behind the stable ones, though the newest hearing parts them otherwise."""
     words = beginning_with(stable.split(), [Word(text) for text in heard.split()])
     assert " ".join(word.text for word in words) == shown
