@@ -47,7 +47,6 @@ from tests.driver import Driver
 
 FOLDER = ROOT / "tests" / "recognizers" / "small_deepspeech"
 AT_ONCE = 8
-ROUNDS = 7
 SILENCE_S = 0.8
 MESSAGE_S = 0.02
 INSTANCES = 4
@@ -65,8 +64,11 @@ def throughput(arguments: argparse.Namespace, clips: list[Clip]) -> None:
         }
         for way in ways.values():
             way()
-        spent = [{name: way() for name, way in ways.items()} for _ in range(ROUNDS)]
-    print(f"throughput: {len(clips)} clips, {audio_s:.0f} s, {AT_ONCE} streams at once")
+        spent = [{name: way() for name, way in ways.items()} for _ in range(arguments.rounds)]
+    print(
+        f"throughput: {len(clips)} clips, {audio_s:.0f} s, {AT_ONCE} streams at once, "
+        f"{arguments.rounds} rounds"
+    )
     for name in ways:
         speeds = [audio_s / costs[name] for costs in spent]
         ratios = [costs["library"] / costs[name] for costs in spent]
@@ -287,6 +289,7 @@ def main() -> None:
     parser.add_argument("--model", default=str(FOLDER / "model.pb"))
     parser.add_argument("--options", default="", help="name=value&...")
     parser.add_argument("--manifest", type=Path, default=FOLDER / "held_out" / "manifest.jsonl")
+    parser.add_argument("--rounds", type=int, default=7, help="of the figure throughput")
     parser.add_argument("--streams", type=int, default=10_000, help="of the figure memory")
     parser.add_argument("--minutes", type=int, default=30, help="of the figure long")
     arguments = parser.parse_args()
