@@ -14,13 +14,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ALL_INSTALLED := $(VENV)/installed-transformers
+DEEPSPEECH_INSTALLED := $(VENV)/installed-deepspeech
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format protos bench image mic clean
+.PHONY: help setup demo test check format protos deepspeech bench image mic clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make the environment in .venv and install everything into it
 
@@ -41,10 +42,24 @@ $(ALL_INSTALLED): $(INSTALLED)
 	  --constraint constraints.txt --editable '.[mic,transformers,dev]'
 	@touch $@
 
+deepspeech: $(DEEPSPEECH_INSTALLED) ## Place the libraries of DeepSpeech and Coqui STT
+
+# Their wheels are for Python 3.9 and older, so pip puts them beside site-packages; only
+# the C libraries in them are used. The same as one command stands in docs/deepspeech.md.
+PLACE := -m pip install --disable-pip-version-check --quiet --upgrade --no-deps \
+  --only-binary=:all: --ignore-requires-python \
+  --python-version 39 --implementation cp --abi cp39 --target $(VENV)/native
+$(DEEPSPEECH_INSTALLED): $(INSTALLED)
+	$(BIN)/python $(PLACE) --platform manylinux1_x86_64 deepspeech==0.9.3
+	$(BIN)/python $(PLACE) --platform manylinux_2_24_x86_64 stt==1.4.0
+	@touch $@
+
 demo: setup ## Start the server and stream a recording to it, with live results
 	@$(BIN)/python -m scripts.demo
 
+# Where the libraries cannot be had, their tests skip and say so.
 test: $(ALL_INSTALLED) ## Run the whole test suite
+	@$(MAKE) --no-print-directory deepspeech || echo "make: going on without DeepSpeech"
 	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 check: $(ALL_INSTALLED) ## Check format, lint, types, shell scripts and the contract

@@ -13,7 +13,7 @@ from service.core.hypothesis import DecodeOptions
 from service.core.interims import InterimRules
 from service.core.session import RecognitionSession, SessionConfig
 from service.core.vad import DetectorFactory, EnergyDetector
-from service.recognizers.base import Recognizer
+from service.recognizers.base import Recognizer, RecognizerStream
 from service.recognizers.scripted import ScriptedRecognizer
 
 
@@ -26,25 +26,34 @@ class Driver:
     recognizer: Recognizer = field(default_factory=ScriptedRecognizer)
     new_detector: DetectorFactory = EnergyDetector
     interim_results: bool = True
-    speculation: bool = True
+    speculation: bool | None = None
+    """None: as the engine decides for the recognizer."""
+    hears_ahead: bool | None = None
+    """Hears a growing segment without being asked for interims; None as above."""
+    options: DecodeOptions = field(default_factory=lambda: DecodeOptions(word_offsets=True))
     updates: list[Update] = field(default_factory=list)
     done: list[DecodeJob] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         capabilities = self.recognizer.capabilities
+        native = capabilities.native_streaming
+        hears_ahead = native if self.hears_ahead is None else self.hears_ahead
+        rules = InterimRules(confirm_interval_s=None) if native else InterimRules()
         config = SessionConfig(
             audio_format=self.audio_format,
             endpoint_rules=self.endpointing.resolve(capabilities.longest_window_s),
             single_utterance=self.endpointing.single_utterance,
             decoding_rules=DecodingRules(
                 longest_window_s=capabilities.longest_window_s,
-                interims=InterimRules() if self.interim_results else None,
+                interims=rules if self.interim_results else None,
                 left_context=capabilities.left_context,
-                speculation=self.speculation,
+                speculation=not native if self.speculation is None else self.speculation,
+                hear_interval_s=0.5 if hears_ahead else None,
             ),
         )
         self.session = RecognitionSession(config, self.new_detector)
         self.job: DecodeJob | None = None
+        self.segment: tuple[int, RecognizerStream] | None = None
 
     def work(self) -> None:
         """Answer jobs until none is wanted."""
@@ -58,13 +67,25 @@ class Driver:
             self.collect()
             return False
         job, self.job = self.job, None
-        stream = self.recognizer.open_stream(DecodeOptions(word_offsets=True))
+        stream = self.stream_for(job.segment.segment_id)
         decode = stream.interim if job.kind is JobKind.INTERIM else stream.final
         self.session.answer(job, decode(job.window))
-        stream.close()
         self.done.append(job)
         self.collect()
         return True
+
+    def stream_for(self, segment_id: int) -> RecognizerStream:
+        """Return the segment's own stream, as the engine does."""
+        if self.segment is None or self.segment[0] != segment_id:
+            self.close()
+            self.segment = (segment_id, self.recognizer.open_stream(self.options))
+        return self.segment[1]
+
+    def close(self) -> None:
+        """Free the recognizer's stream."""
+        if self.segment is not None:
+            self.segment[1].close()
+            self.segment = None
 
     def collect(self) -> None:
         """Take what the session has to tell."""
@@ -79,6 +100,7 @@ class Driver:
             between(self)
         self.session.finish()
         self.work()
+        self.close()
         assert self.session.is_done
         return self.finals
 

@@ -29,6 +29,10 @@ class DecodingRules:
     """Give the recognizer the segments before."""
     speculation: bool = False
     """Decode a final while the silence that ends its segment is awaited."""
+    hear_interval_s: float | None = None
+    """Have a segment heard after so much new audio, wanted interims or not, and to its end
+    while the silence that ends it is awaited: for recognizers that carry state, whose finals
+    then have little left to hear. None: heard for interims and finals alone."""
 
 
 class JobKind(Enum):
@@ -187,14 +191,22 @@ class Decoding:
     def _next_interim(self, open_segment: OpenSegment) -> tuple[JobKind, Segment] | None:
         segment, begin_samples = open_segment.so_far, open_segment.speech_start_samples
         growing = self._growing_segment(segment)
-        heard_samples = max(self._heard_samples, begin_samples)
-        if growing is None or not growing.is_due(segment.end_samples - heard_samples):
-            return None
+        new_samples = segment.end_samples - max(self._heard_samples, begin_samples)
+        if growing is None or not growing.is_due(new_samples):
+            is_due = self._is_hearing_due(new_samples, is_settled=open_segment.is_settled)
+            return (JobKind.INTERIM, segment) if is_due else None
         # In a pause the final is about to be decoded ahead of time, which confirms as well.
         is_confirming = not open_segment.is_pausing and growing.is_confirming_due(
             begin_samples, segment.end_samples
         )
         return JobKind.CONFIRMING_INTERIM if is_confirming else JobKind.INTERIM, segment
+
+    def _is_hearing_due(self, new_samples: int, *, is_settled: bool) -> bool:
+        """Whether so much audio is to be heard for no other end than to have heard it."""
+        interval_s = self._rules.hear_interval_s
+        if interval_s is None:
+            return False
+        return new_samples >= (1 if is_settled else round(interval_s * SAMPLE_RATE_HZ))
 
     def _job_for(self, kind: JobKind, segment: Segment) -> DecodeJob:
         context = self._history.before(segment.end_samples - segment.start_samples)

@@ -33,6 +33,9 @@ class DecodeOptions:
     max_alternatives: int = 1
     """Hypotheses in a final, the best one included."""
     phrases: tuple[Phrase, ...] = ()
+    interim_results: bool = True
+    """Whether interims are shown. If not, they are still asked for where the model streams
+    natively, so that it hears a segment while it grows; their words are then not needed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

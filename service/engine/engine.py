@@ -122,6 +122,8 @@ class Engine:
         recognizer = self._models[name].recognizer
         options = decode_options(request, name, recognizer.capabilities)
         config = session_config(request, recognizer.capabilities, self._interim_interval_s)
+        # What only the recognizer knows to be wrong is refused now, not at the first speech.
+        recognizer.open_stream(options).close()
         with self.slots.lease():
             session = RecognitionSession(config, self._new_detector)
             live = LiveStream(

@@ -61,6 +61,7 @@ def decode_options(request: StreamRequest, model: str, capabilities: Capabilitie
         word_offsets=request.word_offsets,
         max_alternatives=max(1, request.max_alternatives),
         phrases=request.phrases,
+        interim_results=request.interim_results,
     )
 
 
@@ -86,6 +87,7 @@ def session_config(
             else None,
             left_context=capabilities.left_context,
             speculation=not capabilities.native_streaming,
+            hear_interval_s=interim_interval_s if capabilities.native_streaming else None,
         ),
     )
 

@@ -51,7 +51,12 @@ class Recognizer(Protocol):
         """What the model can do. Does not change."""
 
     def open_stream(self, options: DecodeOptions) -> RecognizerStream:
-        """Begin a segment. Cheap; computes nothing."""
+        """Begin a segment. Cheap; computes nothing.
+
+        Raises:
+            InvalidFieldError: the model cannot honour an option, for a reason that its
+                capabilities do not tell. The same options are refused always or never.
+        """
 
     def close(self) -> None:
         """Free the model. No stream is open. Idempotent."""

@@ -75,6 +75,12 @@ def _transformers(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
     return transformers_models.load(argument, spec.options, threads, workers)
 
 
+def _deepspeech(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+    from service.recognizers import deepspeech
+
+    return deepspeech.load(spec.argument, spec.options, threads, workers)
+
+
 def _scripted(spec: ModelSpec, _threads: int, _workers: int) -> Recognizer:
     from service.recognizers import scripted
 
@@ -85,5 +91,6 @@ KINDS: Mapping[str, Callable[[ModelSpec, int, int], Recognizer]] = {
     "whisper": _whisper,
     "wav2vec2": _transformers,
     "transformers": _transformers,
+    "deepspeech": _deepspeech,
     "scripted": _scripted,
 }

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from service.core.agreed_words import beginning_with
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
@@ -30,7 +31,7 @@ from service.recognizers.transformers_tokens import (
     confidence,
     own_frames,
 )
-from service.recognizers.transformers_words import beginning_with, without_details
+from service.recognizers.transformers_words import without_details
 
 LONGEST_WINDOW_S: Final = 30.0
 """The time and memory of attention grow with its square."""

@@ -1,10 +1,9 @@
-"""Words of interims, whatever model heard them."""
+"""Words of interims, without what only finals tell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from service.core.hypothesis import Word
 
@@ -12,30 +11,3 @@ from service.core.hypothesis import Word
 def without_details(words: Sequence[Word]) -> tuple[Word, ...]:
     """Return the words without their places."""
     return tuple(replace(word, start_s=None, end_s=None) for word in words)
-
-
-def beginning_with(stable: Sequence[str], words: Sequence[Word]) -> tuple[Word, ...]:
-    """Return words that begin with the stable ones, as they were shown.
-
-    If the newest hearing parts the begin into more or fewer words, what follows is taken
-    from behind those that fit the stable ones best, so that no word is doubled or lost.
-    """
-    texts = [word.text for word in words]
-    count = len(stable)
-    if texts[:count] == list(stable):
-        return tuple(words)
-    behind = _best_split(stable, texts)
-    return (*(Word(text) for text in stable), *words[behind:])
-
-
-def _best_split(stable: Sequence[str], texts: Sequence[str]) -> int:
-    """Return how many of the texts are, letter for letter, nearest to the stable words."""
-    letters = "".join(texts).casefold()
-    costs = list(range(len(letters) + 1))
-    for row, letter in enumerate("".join(stable).casefold(), start=1):
-        previous, costs = costs, [row]
-        for column, other in enumerate(letters, start=1):
-            change = previous[column - 1] + (letter != other)
-            costs.append(min(change, previous[column] + 1, costs[-1] + 1))
-    ends = [0, *accumulate(len(text.casefold()) for text in texts)]
-    return min(range(len(ends)), key=lambda end: (costs[ends[end]], abs(end - len(stable))))

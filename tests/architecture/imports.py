@@ -75,6 +75,8 @@ RESTRICTED = {
     "whisper_normalizer": ("client.evaluation",),
     "sounddevice": ("client.portaudio",),
     "kenlm": ("service.recognizers.transformers*",),
+    # libdeepspeech is a C library; whoever may load one is who may know it.
+    "ctypes": ("service.recognizers.deepspeech*", "service.recognizers.whisper_model"),
     "torch": ("service.recognizers.transformers*",),
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),

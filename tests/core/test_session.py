@@ -315,3 +315,28 @@ def test_the_first_interim_comes_sooner_than_the_next_ones():
     ends = [interim.end_samples / 16_000 for interim in driver.interims]
     assert ends[0] < 0.3
     assert ends[1] - ends[0] >= 0.5
+
+
+def test_a_native_stream_hears_a_segment_while_it_grows():
+    """Without interims to show, a carried state still hears all of a segment before its final."""
+    driver = Driver(interim_results=False, speculation=False, hears_ahead=True)
+    driver.run(_pieces(SPEECH), Driver.work)
+    assert driver.interims == []
+    for segment_id in (0, 1):
+        jobs = [job for job in driver.done if job.segment.segment_id == segment_id]
+        kinds = [job.kind for job in jobs]
+        assert kinds == [JobKind.INTERIM] * (len(jobs) - 1) + [JobKind.FINAL]
+        assert len(jobs) >= 2
+    ended_by_silence = [job for job in driver.done if job.segment.segment_id == 0]
+    heard, final = (job.segment for job in ended_by_silence[-2:])
+    assert heard == final
+
+
+def test_a_native_stream_is_left_alone_while_nothing_is_new():
+    """In the silence that ends a segment its end is heard once."""
+    driver = Driver(interim_results=False, speculation=False, hears_ahead=True)
+    for piece in _pieces(np.concatenate([tones("alfa bravo"), quiet(700)])):
+        driver.session.feed(piece)
+        driver.work()
+    heard = [job.segment.end_samples for job in driver.done]
+    assert heard == sorted(set(heard))

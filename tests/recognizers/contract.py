@@ -17,6 +17,7 @@ from service.recognizers.base import Recognizer
 from service.recognizers.registry import parse_spec
 from tests.recognizers import families
 from tests.recognizers.mapped_whisper import checkpoint
+from tests.recognizers.small_deepspeech_model import clips, load_small
 from tests.recognizers.tiny_ctc import write_checkpoint
 from tests.samples import read_sample
 from tests.tones import tones
@@ -42,6 +43,10 @@ def _held_out() -> tuple[Samples, ...]:
     folder = Path(__file__).parent / "small_ctc" / "held_out"
     names = ("00.flac", "01.flac", "02.flac")
     return tuple(soundfile.read(folder / name, dtype="float32")[0] for name in names)
+
+
+def _deepspeech_clips() -> tuple[Samples, ...]:
+    return tuple(samples for _, samples in clips()[1:4])
 
 
 def _tones() -> tuple[Samples, ...]:
@@ -94,5 +99,6 @@ CASES = (
     Case("transformers_ctc", _tiny_ctc, _recordings),
     Case("transformers_seq2seq", _mapped_whisper, _recordings),
     *(_family(name) for name in (*families.CTC, *families.SEQ2SEQ)),
+    Case("deepspeech", load_small, _deepspeech_clips),
     Case("scripted", lambda: scripted.load("", {}), _tones),
 )

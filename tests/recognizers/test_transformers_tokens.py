@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.hypothesis import Word
 from service.recognizers.transformers_beam import readings
 from service.recognizers.transformers_tokens import Vocabulary, best_path, confidence
-from service.recognizers.transformers_words import beginning_with
 
 PIECES = "-|AB"
 BLANK, DELIMITER, A, B = range(4)
@@ -114,21 +112,3 @@ def test_readings_are_different_and_in_order():
     found = readings(_frames("AAB-B|A", probability=0.6), BLANK, 8)
     assert len({tokens for tokens, _ in found}) == len(found) == 8
     assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
-
-
-@pytest.mark.parametrize(
-    ("stable", "heard", "shown"),
-    [
-        ("", "a b", "a b"),
-        ("a b", "a b c", "a b c"),
-        ("a b", "ab c d", "a b c d"),
-        ("every one is", "everyone is here now", "every one is here now"),
-        ("everyone is", "every one is here", "everyone is here"),
-        ("a b", "", "a b"),
-        ("a b", "x", "a b"),
-    ],
-)
-def test_stable_words_stay_and_what_follows_is_not_doubled(stable, heard, shown):
-    """Words go on behind the stable ones, though the newest hearing parts them otherwise."""
-    words = beginning_with(stable.split(), [Word(text) for text in heard.split()])
-    assert " ".join(word.text for word in words) == shown

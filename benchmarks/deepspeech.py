@@ -1,0 +1,306 @@
+"""DeepSpeech behind the service: cost, latency, memory, long streams.
+
+    python -m benchmarks.deepspeech [FIGURE...] [--model PATH] [--options QUERY]
+
+FIGURE is one of these; all of them by default:
+
+- throughput: audio seconds per CPU second of eight streams at a time through a server with
+  one worker, with and without interims, against the library alone in a loop (one thread,
+  whole clips at once), in turns; the median of the rounds' ratios
+- latency: one stream at the pace of speech, 20 ms a message. From the message that completes
+  the silence which ends a segment (0.8 s after its last speech) to its final; and from the
+  half-close, sent without any silence, to the last final
+- memory: growth of a server's resident memory over so many streams, each other one cancelled
+- long: CPU seconds of each minute of a 30-minute stream with interims, in virtual time
+- instance: resident memory of one more loaded model
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmarks.support import (
+    RATE_HZ,
+    ROOT,
+    Clip,
+    Server,
+    own_server,
+    percentiles,
+    read_clips,
+)
+from client.stream import Client, StreamingConfig, to_seconds
+from service.recognizers.deepspeech_library import DEEPSPEECH, load_functions
+from service.recognizers.deepspeech_model import NativeModel
+from service.recognizers.deepspeech_options import DeepSpeechOptions, parse_options
+from service.recognizers.deepspeech_stderr import captured_stderr
+from service.recognizers.registry import load, parse_spec
+from tests.driver import Driver
+
+FOLDER = ROOT / "tests" / "recognizers" / "small_deepspeech"
+AT_ONCE = 8
+SILENCE_S = 0.8
+MESSAGE_S = 0.02
+INSTANCES = 4
+
+
+def throughput(arguments: argparse.Namespace, clips: list[Clip]) -> None:
+    """Print what the service costs beyond the library."""
+    model = _native(arguments)
+    audio_s = sum(clip.duration_s for clip in clips)
+    with own_server("--model", _spec(arguments), "--workers", "1") as server:
+        ways: dict[str, Callable[[], float]] = {
+            "library": lambda: _library_cpu_s(model, clips),
+            "service": lambda: _service_cpu_s(server, clips, interims=False),
+            "service, interims": lambda: _service_cpu_s(server, clips, interims=True),
+        }
+        for way in ways.values():
+            way()
+        spent = [{name: way() for name, way in ways.items()} for _ in range(arguments.rounds)]
+    print(
+        f"throughput: {len(clips)} clips, {audio_s:.0f} s, {AT_ONCE} streams at once, "
+        f"{arguments.rounds} rounds"
+    )
+    for name in ways:
+        speeds = [audio_s / costs[name] for costs in spent]
+        ratios = [costs["library"] / costs[name] for costs in spent]
+        print(
+            f"  {name:18} {statistics.median(speeds):6.1f} audio s per CPU s, "
+            f"{statistics.median(ratios):.3f} of the library "
+            f"({min(ratios):.3f} to {max(ratios):.3f})"
+        )
+    model.close()
+
+
+def _library_cpu_s(model: NativeModel, clips: Sequence[Clip]) -> float:
+    begin_s = time.process_time()
+    for clip in clips:
+        stream = model.open_stream({})
+        stream.feed(np.frombuffer(clip.pcm, dtype="<i2"))
+        stream.finish(1)
+    return time.process_time() - begin_s
+
+
+def _service_cpu_s(server: Server, clips: Sequence[Clip], *, interims: bool) -> float:
+    begin_s = server.cpu_s
+    asyncio.run(_stream_all(server, clips, interims=interims))
+    return server.cpu_s - begin_s
+
+
+async def _stream_all(server: Server, clips: Sequence[Clip], *, interims: bool) -> None:
+    waiting = asyncio.Semaphore(AT_ONCE)
+    config = StreamingConfig(interim_results=interims)
+
+    async def hear(client: Client, clip: Clip) -> None:
+        async with waiting, client.stream(config) as stream:
+            for begin in range(0, len(clip.pcm), 3_200):
+                await stream.send(clip.pcm[begin : begin + 3_200])
+            await stream.finish()
+            async for _ in stream:
+                pass
+
+    async with Client(server.address) as client:
+        await asyncio.gather(*(hear(client, clip) for clip in clips))
+
+
+def latency(arguments: argparse.Namespace, clips: list[Clip]) -> None:
+    """Print how late finals are."""
+    with own_server("--model", _spec(arguments)) as server:
+        endpoints, closes = asyncio.run(_latencies(server, clips))
+    print("latency: one stream at the pace of speech")
+    print(f"  final after the silence of {SILENCE_S} s  {percentiles(endpoints)}")
+    print(f"  final after the half-close         {percentiles(closes)}")
+
+
+async def _latencies(server: Server, clips: Sequence[Clip]) -> tuple[list[float], list[float]]:
+    endpoints: list[float] = []
+    closes: list[float] = []
+    async with Client(server.address) as client:
+        for clip in clips:
+            endpoints += await _after_silence(client, clip)
+            closes += await _after_close(client, clip)
+    return endpoints, closes
+
+
+async def _after_silence(client: Client, clip: Clip) -> list[float]:
+    """Return the seconds from the end of each segment's silence to its final."""
+    data = clip.pcm + bytes(2 * round((SILENCE_S + 0.6) * RATE_HZ))
+    sent_s: list[float] = []
+    ended_s: list[float] = []
+    late: list[float] = []
+    async with client.stream(StreamingConfig()) as stream:
+        sending = asyncio.create_task(_send_paced(stream.send, data, sent_s))
+        async for transcript in stream:
+            match transcript.WhichOneof("event"):
+                case "speech_ended":
+                    ended_s.append(to_seconds(transcript.speech_ended.offset))
+                case "final_result":
+                    message = int((ended_s[-1] + SILENCE_S) / MESSAGE_S)
+                    if message < len(sent_s):
+                        late.append(time.monotonic() - sent_s[message])
+                    break
+        await sending
+    return late
+
+
+async def _after_close(client: Client, clip: Clip) -> list[float]:
+    """Return the seconds from the half-close to the last final."""
+    async with client.stream(StreamingConfig()) as stream:
+
+        async def send() -> float:
+            await _send_paced(stream.send, clip.pcm, [])
+            await stream.finish()
+            return time.monotonic()
+
+        sending = asyncio.create_task(send())
+        final_s = [
+            time.monotonic() async for transcript in stream if transcript.HasField("final_result")
+        ]
+        closed_s = await sending
+    return [max(0.0, final_s[-1] - closed_s)] if final_s else []
+
+
+async def _send_paced(send: Callable[..., object], data: bytes, sent_s: list[float]) -> None:
+    """Send each message when its last sample would have been spoken; note when it was sent."""
+    began_s, size = time.monotonic(), round(MESSAGE_S * RATE_HZ) * 2
+    for index, begin in enumerate(range(0, len(data), size), start=1):
+        await asyncio.sleep(max(0.0, began_s + index * MESSAGE_S - time.monotonic()))
+        sent_s.append(time.monotonic())
+        await send(data[begin : begin + size])
+
+
+def memory(arguments: argparse.Namespace, clips: list[Clip]) -> None:
+    """Print what is left of many streams."""
+    words = min(clips, key=lambda clip: clip.duration_s).pcm[:16_000]
+    warm_up = max(AT_ONCE, arguments.streams // 10)
+    with own_server("--model", _spec(arguments)) as server:
+        asyncio.run(_many(server, warm_up, words))
+        before = server.resident_bytes
+        asyncio.run(_many(server, arguments.streams, words))
+        growth = server.resident_bytes - before
+    print(
+        f"memory: {growth / 1e6:.1f} MB over {arguments.streams} streams of 0.5 s, every second "
+        f"one cancelled, after {warm_up} others; {before / 1e6:.0f} MB before"
+    )
+
+
+async def _many(server: Server, count: int, words: bytes) -> None:
+    numbers = iter(range(count))
+    config = StreamingConfig(interim_results=True)
+
+    async def one_after_the_other(client: Client) -> None:
+        for number in numbers:
+            async with client.stream(config) as stream:
+                await stream.send(words)
+                if number % 2:
+                    continue
+                await stream.finish()
+                async for _ in stream:
+                    pass
+
+    async with Client(server.address) as client:
+        await asyncio.gather(*(one_after_the_other(client) for _ in range(AT_ONCE)))
+
+
+def long(arguments: argparse.Namespace, clips: list[Clip]) -> None:
+    """Print what each minute of a long stream costs, with pauses and without any."""
+    for name, pause_s in (("with pauses of 1 s", 1.0), ("without a pause", 0.0)):
+        costs = _minutes(arguments, clips, pause_s)
+        first, last = statistics.mean(costs[:3]), statistics.mean(costs[-3:])
+        print(
+            f"long: {len(costs)} minutes {name}: {60 / statistics.median(costs):.1f} audio s per "
+            f"CPU s; minute {len(costs)} against minute 1: {costs[-1] / costs[0]:.3f}, last three "
+            f"against first three: {last / first:.3f}"
+        )
+
+
+def _minutes(arguments: argparse.Namespace, clips: Sequence[Clip], pause_s: float) -> list[float]:
+    recognizer = load(parse_spec(_spec(arguments)), 1, 1)
+    driver = Driver(recognizer=recognizer)
+    pause = np.zeros(round(pause_s * RATE_HZ), dtype=np.float32)
+    round_of_speech = np.concatenate([piece for clip in clips for piece in (clip.samples, pause)])
+    # Every minute holds the same speech, or the minutes could not be compared.
+    minute = Clip(Path(), "", np.resize(round_of_speech, 60 * RATE_HZ)).pcm
+    costs = []
+    for _ in range(arguments.minutes):
+        begin_s = time.process_time()
+        for begin in range(0, len(minute), 3_200):
+            driver.session.feed(minute[begin : begin + 3_200])
+            driver.work()
+        costs.append(time.process_time() - begin_s)
+        driver.updates.clear()
+        driver.done.clear()
+    driver.run([])
+    recognizer.close()
+    return costs
+
+
+def instance(arguments: argparse.Namespace, _clips: list[Clip]) -> None:
+    """Print what one more model holds."""
+    process = psutil.Process()
+    models = [_native(arguments)]
+    sizes = [process.memory_info().rss]
+    for _ in range(INSTANCES):
+        models.append(_native(arguments))
+        sizes.append(process.memory_info().rss)
+    growth = statistics.median(later - earlier for earlier, later in itertools.pairwise(sizes))
+    size = Path(arguments.model).stat().st_size
+    print(f"instance: {growth / 1e6:.1f} MB for one more of a model of {size / 1e6:.1f} MB")
+    for model in models:
+        model.close()
+
+
+def _spec(arguments: argparse.Namespace) -> str:
+    return f"deepspeech:{arguments.model}" + (f"?{arguments.options}" if arguments.options else "")
+
+
+def _native(arguments: argparse.Namespace) -> NativeModel:
+    options: DeepSpeechOptions = parse_options(parse_spec(_spec(arguments)).options)
+    functions = load_functions(DEEPSPEECH, options.library, threads=1, workers=1)
+    with captured_stderr():
+        model = NativeModel(functions, Path(arguments.model), options)
+    stream = model.open_stream({})
+    stream.feed(np.zeros(RATE_HZ, dtype=np.int16))
+    stream.finish(1)
+    return model
+
+
+FIGURES = {
+    "throughput": throughput,
+    "latency": latency,
+    "memory": memory,
+    "long": long,
+    "instance": instance,
+}
+
+
+def main() -> None:
+    """Print the figures that were named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=", ".join(FIGURES))
+    parser.add_argument("--model", default=str(FOLDER / "model.pb"))
+    parser.add_argument("--options", default="", help="name=value&...")
+    parser.add_argument("--manifest", type=Path, default=FOLDER / "held_out" / "manifest.jsonl")
+    parser.add_argument("--rounds", type=int, default=7, help="of the figure throughput")
+    parser.add_argument("--streams", type=int, default=10_000, help="of the figure memory")
+    parser.add_argument("--minutes", type=int, default=30, help="of the figure long")
+    arguments = parser.parse_args()
+    unknown = set(arguments.figures) - set(FIGURES)
+    if unknown:
+        parser.error(f"no figure is called {', '.join(sorted(unknown))}")
+    clips = read_clips([arguments.manifest])
+    for name, figure in FIGURES.items():
+        if not arguments.figures or name in arguments.figures:
+            figure(arguments, clips)
+
+
+if __name__ == "__main__":
+    main()
