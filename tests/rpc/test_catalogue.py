@@ -102,7 +102,7 @@ async def _internal(stub: Stub, running: RunningServer) -> None:
 
     for model in running.engine._models.values():
         model.recognizer.open_stream = fail
-    await recognize(stub, [config(), *SPEECH])
+    await recognize(stub, [config()])
 
 
 async def _loading(stub: Stub, running: RunningServer) -> None:
