@@ -173,20 +173,23 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
     """
     server = grpc.aio.server(interceptors=[Guard()], options=server_options(settings))
     address = _bind(server, settings.listen)
-    # Of its own, so that probes get through when all connections are taken.
-    health_server = grpc.aio.server(interceptors=[Guard()], options=[("grpc.so_reuseport", 0)])
-    health_address = _bind(health_server, settings.health_listen) if settings.health_listen else ""
     health = Health((*TAKES_STREAMS, LIVENESS))
     servicer = SpeechServicer(
         _limits(settings), Callers(settings.max_streams_per_caller, settings.max_starts_per_caller)
     )
     _mount(server, servicer, health, settings)
-    health_server.add_generic_rpc_handlers((health.handler(),))
+    # A server of its own, so that probes get through when all connections are taken.
+    probes: grpc.aio.Server | None = None
+    health_address = ""
     engine: Engine | None = None
     try:
+        if settings.health_listen:
+            probes = grpc.aio.server(interceptors=[Guard()], options=[("grpc.so_reuseport", 0)])
+            probes.add_generic_rpc_handlers((health.handler(),))
+            health_address = _bind(probes, settings.health_listen)
+            await probes.start()
         health.set((LIVENESS,), is_serving=True)
         await server.start()
-        await health_server.start()
         engine = await load_engine(settings)
         await engine.warm_up()
         servicer.serve(engine)
@@ -194,7 +197,8 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
         yield RunningServer(address, health_address, engine, server, health, servicer)
     finally:
         await server.stop(0)
-        await health_server.stop(0)
+        if probes is not None:
+            await probes.stop(0)
         if engine is not None:
             engine.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -22,6 +23,10 @@ class Guard(grpc.aio.ServerInterceptor):
     of whatever a deserializer or a handler raises.
     """
 
+    def __init__(self) -> None:
+        """Know no method yet."""
+        self._guarded: dict[str, Handler] = {}
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
@@ -32,9 +37,11 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler is None:
             # On the wire all four kinds begin alike, so this answers any of them.
             return grpc.stream_stream_rpc_method_handler(_no_such_method)
-        if handler.stream_stream is not None and handler.request_deserializer is not None:
-            return _guarded(handler)
-        return handler
+        method = handler_call_details.method
+        if handler.stream_stream is not None and method not in self._guarded:
+            parsing = handler if handler.request_deserializer is None else _parsing(handler)
+            self._guarded[method] = _releasing(parsing)
+        return self._guarded.get(method, handler)
 
 
 async def _no_such_method(_: AsyncIterator[bytes], context: Context) -> NoReturn:
@@ -47,7 +54,7 @@ async def _no_such_method(_: AsyncIterator[bytes], context: Context) -> NoReturn
     )
 
 
-def _guarded(handler: Handler) -> Handler:
+def _parsing(handler: Handler) -> Handler:
     parse, behave = handler.request_deserializer, handler.stream_stream
 
     async def parsed(requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
@@ -65,6 +72,35 @@ def _guarded(handler: Handler) -> Handler:
             raise
         except Exception as error:  # noqa: BLE001 - every failure becomes a status
             await abort(context, failure_of(error))
+
+    return grpc.stream_stream_rpc_method_handler(
+        answer, response_serializer=handler.response_serializer
+    )
+
+
+def _releasing(handler: Handler) -> Handler:
+    """Free a call as soon as it has ended, not when the garbage collector comes by.
+
+    grpc.aio holds a call in two circles of references: the requests and their iterator,
+    and the error of ``abort`` with the frames in its traceback. While it is held, it
+    counts as a stream of its connection, so after some hundred failed calls within a
+    short time a client would be refused (REFUSED_STREAM) by a server that is idle.
+    """
+    behave = handler.stream_stream
+
+    async def answer(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        try:
+            async with aclosing(behave(requests, context)) as responses:
+                async for response in responses:
+                    yield response
+        except grpc.aio.AbortError as error:
+            error.__traceback__ = error.__context__ = None
+            raise
+        finally:
+            iterator: Any = aiter(requests)
+            await iterator.aclose()
+            # This frame stands in the traceback from here on.
+            del requests, context, iterator
 
     return grpc.stream_stream_rpc_method_handler(
         answer, response_serializer=handler.response_serializer

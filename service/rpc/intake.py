@@ -19,6 +19,10 @@ CANCELLATION_DELAY_S = 0.002
 arrives within a millisecond. Without the wait, dead streams would be finalized."""
 
 
+LAST_HEARING_S = 1.0
+"""Time for the first message of a stream that is refused anyway."""
+
+
 class Intake:
     """Reads a stream's messages, one at a time, in a task of its own.
 
@@ -42,13 +46,19 @@ class Intake:
         Raises:
             FirstMessageLateError: it did not come in time.
         """
-        reading = asyncio.create_task(self._next())
-        self._reading = reading
-        limit_s = self._limits.first_message_s or None
-        done, _ = await asyncio.wait({reading}, timeout=limit_s)
-        if not done:
+        reading = await self._first_within(self._limits.first_message_s)
+        if not reading.done():
             raise FirstMessageLateError(self._limits.first_message_s)
         return reading.result()
+
+    async def hear_out(self) -> None:
+        """Let a stream that is to be refused send its config, which it does at once.
+
+        A client of grpc.aio that writes to a call that has just ended is told INTERNAL by
+        its own library, and loses the status that says why.
+        """
+        if self._reading is None:
+            await self._first_within(LAST_HEARING_S)
 
     @asynccontextmanager
     async def passing_on_to(self, live: LiveStream) -> AsyncIterator[None]:
@@ -76,6 +86,12 @@ class Intake:
     async def __aexit__(self, *_: object) -> None:
         """Read no more."""
         await self.stop()
+
+    async def _first_within(self, limit_s: float) -> asyncio.Task[bytes | None]:
+        reading = asyncio.create_task(self._next())
+        self._reading = reading
+        await asyncio.wait({reading}, timeout=limit_s or None)
+        return reading
 
     async def _next(self) -> bytes | None:
         self.waiting_since_s = self._loop.time()

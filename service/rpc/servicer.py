@@ -72,11 +72,11 @@ class SpeechServicer:
     ) -> AsyncIterator[asr_pb2.Transcript]:
         """Recognize live audio."""
         async with (
-            self._call("StreamingRecognize", context) as record,
             Intake(requests, self._limits) as intake,
+            self._call("StreamingRecognize", context, intake) as record,
         ):
             engine = self._ready_engine()
-            # Who would be refused anyway need not send a config first.
+            # Who would be refused anyway need not have a good config.
             engine.slots.check()
             first = await intake.first()
             if first is None:
@@ -132,11 +132,13 @@ class SpeechServicer:
                 )
 
     @asynccontextmanager
-    async def _call(self, method: str, context: Context) -> AsyncIterator[Record]:
+    async def _call(
+        self, method: str, context: Context, intake: Intake | None = None
+    ) -> AsyncIterator[Record]:
         """Run one RPC that takes a slot: known by its caller, admitted, settled and logged."""
         caller = caller_of(context)
         with self.ledger.record(method, caller) as record:
-            async with _statuses(context, record):
+            async with _statuses(context, record, intake):
                 with self._callers.admit(caller):
                     yield record
                     record.succeed()
@@ -170,7 +172,9 @@ class SpeechServicer:
 
 
 @asynccontextmanager
-async def _statuses(context: Context, record: Record) -> AsyncIterator[None]:
+async def _statuses(
+    context: Context, record: Record, intake: Intake | None = None
+) -> AsyncIterator[None]:
     """Make a status of whatever is raised in the block."""
     try:
         yield
@@ -179,6 +183,8 @@ async def _statuses(context: Context, record: Record) -> AsyncIterator[None]:
     except Exception as error:  # noqa: BLE001 - every failure becomes a status
         failure = failure_of(error)
         record.fail(failure)
+        if intake is not None:
+            await intake.hear_out()
         await abort(context, failure)
 
 

@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
 from service.app import main
 from service.core.hypothesis import Hypothesis, Window
 from service.recognizers import scripted
@@ -20,8 +22,11 @@ from service.recognizers import scripted
 SLOW_S = 0.4
 
 RAISES, NO_MEMORY, SLOW = "oscar", "papa", "quebec"
-HANGS, BLOCKS, DIES = "romeo", "sierra", "tango"
+HANGS, BLOCKS, DIES, JUMPS = "romeo", "sierra", "tango", "november"
 """What a decode does that hears the word."""
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class FaultyStream(scripted.ScriptedStream):
     """Hears as the scripted one does, and then fails."""
 
     loop: asyncio.AbstractEventLoop
+    is_open: list[bool]
 
     def interim(self, window: Window) -> Hypothesis:
         return scripted.ScriptedStream.final(self, window)
@@ -46,9 +52,23 @@ class FaultyStream(scripted.ScriptedStream):
             threading.Event().wait()
         if BLOCKS in heard:
             self.loop.call_soon_threadsafe(time.sleep, 3600)
+        if JUMPS in heard:
+            _jump(3600.0)
         if DIES in heard:
             threading.Timer(0.05, partial(_kill, threading.get_ident())).start()
         return hypothesis
+
+    def close(self) -> None:
+        # Once for each, however often it is closed.
+        if self.is_open:
+            self.is_open.clear()
+            log.info("state released")
+
+
+def _jump(seconds: float) -> None:
+    """Set the wall clock, as far as Python sees it."""
+    now = time.time
+    time.time = lambda: now() + seconds
 
 
 def _kill(thread: int) -> None:
@@ -57,7 +77,8 @@ def _kill(thread: int) -> None:
 
 
 def _open_stream(_: object, options: object) -> FaultyStream:
-    return FaultyStream(options, 0.0, asyncio.get_running_loop())
+    log.info("state created")
+    return FaultyStream(options, 0.0, asyncio.get_running_loop(), [True])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -369,6 +370,30 @@ async def test_silent_connections_are_held_unless_told_not_to(timeout_ms):
         for task in pending:
             task.cancel()
         writer.close()
+
+
+async def test_an_aborted_call_is_held_until_garbage_is_collected():
+    """It counts as a stream of its connection meanwhile: rpc/guard breaks the circles."""
+    codes: Counter[grpc.StatusCode] = Counter()
+
+    async def handler(requests, context):
+        await anext(requests)
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
+        yield b""
+
+    options = (("grpc.max_concurrent_streams", 20),)
+    gc.disable()
+    try:
+        async with bare_server(handler, options=options) as address:
+            for _ in range(40):
+                async with call_of(address) as call:
+                    with suppress(grpc.aio.AioRpcError):
+                        await call.write(b"audio")
+                        await call.read()
+                    codes[await call.code()] += 1
+    finally:
+        gc.enable()
+    assert codes[grpc.StatusCode.INVALID_ARGUMENT] < 40, "aborted calls are now freed at once"
 
 
 async def test_a_status_from_outside_ends_a_call_whose_handler_is_stuck():

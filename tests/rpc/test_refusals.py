@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import grpc
@@ -147,6 +148,20 @@ async def test_malformed_protobuf_is_the_clients_error(server, method):
             await answer
     assert refusal.value.code() is INVALID
     assert ".proto" in refusal.value.details()
+
+
+async def test_failed_calls_do_not_use_up_a_connection(serve):
+    """However many calls of a connection fail in a row, the next one is served."""
+    gc.disable()
+    try:
+        async with serve(max_streams=1) as running, stub_for(running.address) as stub:
+            for _ in range(150):
+                call = stub.StreamingRecognize()
+                await call.write(flush())
+                assert await call.code() is INVALID
+            assert text(await recognize(stub, [config(), *audio(pcm(tones("alfa")))])) == "alfa"
+    finally:
+        gc.enable()
 
 
 async def test_garbage_as_audio_is_audio(stub):
