@@ -146,7 +146,7 @@ class RecognitionSession:
         segment_start_samples = self._segmenter.start_samples
         if due_since_samples is not None:
             final_samples = due_since_samples
-            processed_samples = self._decoding.heard_samples
+            processed_samples = max(due_since_samples, self._decoding.heard_samples)
         elif segment_start_samples is not None:
             final_samples = self._segmenter.origin_samples
             processed_samples = max(segment_start_samples, self._decoding.heard_samples)
