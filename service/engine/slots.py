@@ -17,6 +17,7 @@ class Slots:
         self._limit = limit
         self._taken = 0
         self._closed_by: UnavailableError | None = None
+        self._closing: asyncio.Future[UnavailableError] | None = None
         self._all_free = asyncio.Event()
         self._all_free.set()
 
@@ -25,6 +26,13 @@ class Slots:
         """Streams in flight."""
         return self._taken
 
+    @property
+    def closing(self) -> asyncio.Future[UnavailableError]:
+        """Has the cause once no more are admitted; to wait for."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_future()
+        return self._closing
+
     def drain(self) -> None:
         """Admit no more, for the server is about to stop."""
         self.refuse(DrainingError())
@@ -32,6 +40,8 @@ class Slots:
     def refuse(self, error: UnavailableError) -> None:
         """Admit no more, and give this as the cause."""
         self._closed_by = error
+        if not self.closing.done():
+            self.closing.set_result(error)
 
     async def wait_until_free(self, timeout_s: float) -> bool:
         """Return when no slot is taken, or after the timeout; whether none is taken."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 from protos.asr.v1 import asr_pb2
 from service.core.errors import InvalidFieldError, ProtocolViolationError
-from service.engine.refusals import FirstMessageLateError
+from service.engine.refusals import FirstMessageLateError, UnavailableError
 from service.engine.stream import LiveStream
 from service.rpc import convert
 from service.rpc.limits import MAX_FLUSH_ID_CHARACTERS, MAX_SILENCE_S, Limits
@@ -40,14 +40,17 @@ class Intake:
         """Since when the next message is waited for, on the loop's clock; None while a
         message is worked on, or no more are wanted."""
 
-    async def first(self) -> bytes | None:
+    async def first(self, closing: asyncio.Future[UnavailableError]) -> bytes | None:
         """Wait for the first message; None if the client half-closed without one.
 
         Raises:
             FirstMessageLateError: it did not come in time.
+            UnavailableError: the result of ``closing``, which came before.
         """
-        reading = await self._first_within(self._limits.first_message_s)
+        reading = await self._first_within(self._limits.first_message_s, closing)
         if not reading.done():
+            if closing.done():
+                raise closing.result()
             raise FirstMessageLateError(self._limits.first_message_s)
         return reading.result()
 
@@ -87,10 +90,13 @@ class Intake:
         """Read no more."""
         await self.stop()
 
-    async def _first_within(self, limit_s: float) -> asyncio.Task[bytes | None]:
+    async def _first_within(
+        self, limit_s: float, *others: asyncio.Future[UnavailableError]
+    ) -> asyncio.Task[bytes | None]:
         reading = asyncio.create_task(self._next())
         self._reading = reading
-        await asyncio.wait({reading}, timeout=limit_s or None)
+        either: list[asyncio.Future[Any]] = [reading, *others]
+        await asyncio.wait(either, timeout=limit_s or None, return_when=asyncio.FIRST_COMPLETED)
         return reading
 
     async def _next(self) -> bytes | None:

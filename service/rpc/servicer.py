@@ -78,7 +78,7 @@ class SpeechServicer:
             engine = self._ready_engine()
             # Who would be refused anyway need not have a good config.
             engine.slots.check()
-            first = await intake.first()
+            first = await intake.first(engine.slots.closing)
             if first is None:
                 return
             request = convert.stream_request(first_config(first))

@@ -38,8 +38,9 @@ class Process:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return what it has logged."""
-        text = self.log.read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        # The last line may not be whole yet.
+        *whole, _ = self.log.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in whole if line.startswith("{")]
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from client.stream import RecognitionError, StreamingConfig
-from tests.faults.faults import ENDING, MAX_RECORDING_BYTES, PASSING, SILENT, Stage
+from tests.faults.faults import DECEIVING, ENDING, MAX_RECORDING_BYTES, PASSING, SILENT, Stage
 from tests.faults.processes import Process, service
 from tests.faults.proxy import chaos_proxy
 from tests.faults.streams import Outcome, chunks, client_of, finish
@@ -115,8 +115,11 @@ async def test_a_fault_ends_its_own_stream_at_most(process, name, phase):
     ):
         await victim.reach(phase)
         await fault(Stage(process, proxy, victim, phase))
-        if fault in SILENT:
-            # The victim cannot know; the server finds out by itself.
+        if fault in DECEIVING:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await victim.complete()
+        elif fault in SILENT:
             await _can_be_taken(process, MAX_STREAMS - 1)
         else:
             async with asyncio.timeout(15):
