@@ -283,10 +283,12 @@ async def test_keepalive_does_not_see_a_blocked_loop():
     begun, blocked = threading.Event(), threading.Event()
 
     def client(address: str) -> None:
-        keepalive = [("grpc.keepalive_time_ms", 200), ("grpc.keepalive_timeout_ms", 200)]
-        with grpc.insecure_channel(address, [*keepalive, ("grpc.http2.ping_timeout_ms", 200)]) as (
-            channel
-        ):
+        keepalive = [
+            ("grpc.keepalive_time_ms", 500),
+            ("grpc.keepalive_timeout_ms", 1_000),
+            ("grpc.http2.ping_timeout_ms", 1_000),
+        ]
+        with grpc.insecure_channel(address, keepalive) as channel:
             messages = iter(lambda: blocked.wait() and b"after", None)
             call = channel.stream_stream(METHOD)(messages)
             next(call)
@@ -303,7 +305,7 @@ async def test_keepalive_does_not_see_a_blocked_loop():
         thread = threading.Thread(target=client, args=(address,))
         thread.start()
         await asyncio.to_thread(begun.wait)
-        time.sleep(1.5)  # noqa: ASYNC251 - blocking the loop is the point
+        time.sleep(3.5)  # noqa: ASYNC251 - blocking the loop is the point
         blocked.set()
         await asyncio.to_thread(thread.join)
     assert answers == [b"after"]
