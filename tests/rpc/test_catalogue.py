@@ -29,6 +29,7 @@ SPEECH = audio(pcm(tones("alfa bravo charlie")))
 
 
 async def _idle_after(stub: Stub, *messages: asr_pb2.AudioChunk) -> None:
+    """Send messages and no more: who writes to a call that has just ended is told INTERNAL."""
     call = stub.StreamingRecognize()
     for message in messages:
         await call.write(message)
@@ -102,7 +103,7 @@ async def _internal(stub: Stub, running: RunningServer) -> None:
 
     for model in running.engine._models.values():
         model.recognizer.open_stream = fail
-    await recognize(stub, [config()])
+    await _idle_after(stub, config())
 
 
 async def _loading(stub: Stub, running: RunningServer) -> None:
@@ -112,7 +113,7 @@ async def _loading(stub: Stub, running: RunningServer) -> None:
 
 def _messages(*messages: asr_pb2.AudioChunk) -> Callable[[Stub, RunningServer], Awaitable[None]]:
     async def run(stub: Stub, _: RunningServer) -> None:
-        await recognize(stub, messages)
+        await _idle_after(stub, *messages)
 
     return run
 
