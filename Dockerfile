@@ -1,7 +1,12 @@
 # The server with its bundled model; nothing is downloaded at run time.
 #
 #   docker build --tag streaming-speech .
-#   docker run --rm --publish 50051:50051 streaming-speech
+#   docker run --rm --read-only --publish 50051:50051 streaming-speech
+#
+# Without TLS, as its default command says aloud. With it, and a folder of certificates:
+#
+#   docker run --rm --read-only --publish 50051:50051 --volume ./tls:/tls:ro streaming-speech \
+#     --listen 0.0.0.0:50051 --tls-cert /tls/cert.pem --tls-key /tls/key.pem
 
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -25,13 +30,15 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     # Where models are kept that are downloaded by name (whisper:small). Mount a
     # volume here that user 65532 may write to.
-    HF_HOME=/models
+    HF_HOME=/models \
+    # In plain text for the health check below, whatever encrypts the other port.
+    ASR_HEALTH_LISTEN=127.0.0.1:50052
 # By number, so that an orchestrator can see that it is not root.
 USER 65532:65532
 WORKDIR /
 EXPOSE 50051
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "client.health", "--server", "127.0.0.1:50051"]
+    CMD ["python", "-m", "client.health", "--server", "127.0.0.1:50052"]
 ENTRYPOINT ["python", "-m", "service"]
-CMD ["--listen", "0.0.0.0:50051"]
+CMD ["--listen", "0.0.0.0:50051", "--insecure-listen"]

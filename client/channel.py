@@ -16,6 +16,11 @@ class KeepAlive:
     """Time without an answer after which the connection counts as lost."""
 
 
+def is_loopback(server: str) -> bool:
+    """Whether a server's address is one of this machine alone."""
+    return server.startswith(_LOOPBACK_HOSTS)
+
+
 def channel_options(server: str, keep_alive: KeepAlive) -> list[tuple[str, str | int]]:
     """Say how the channel is to behave."""
     timeout_ms = round(keep_alive.timeout_s * 1000)
@@ -33,7 +38,7 @@ def channel_options(server: str, keep_alive: KeepAlive) -> list[tuple[str, str |
         # attempt. The client asks again by itself, before it has sent any audio.
         ("grpc.enable_retries", 0),
     ]
-    if server.startswith(_LOOPBACK_HOSTS):
+    if is_loopback(server):
         # A proxy from the environment cannot reach this machine's own loopback.
         options.append(("grpc.enable_http_proxy", 0))
     return options

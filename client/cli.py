@@ -15,6 +15,7 @@ from typing import Any, Self
 # when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+from client.access import add_tls_options, add_token_options, tls_of, token_of
 from client.errors import RecognitionError
 from client.stream import DEFAULT_SERVER, Client
 
@@ -38,7 +39,7 @@ exit codes:
   2    the command line makes no sense
   3    no server answers, or the connection was lost
   4    {source}
-  5    the server refused: unknown model, unknown language, no free slot
+  5    the server refused: unknown model, unknown language, no free slot, certificate, token
   130  {interrupted}"""
 
 _SERVER_FAULTS = ("INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED")
@@ -72,6 +73,20 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         default="",
         help='language that is spoken, such as "en" (default: the model\'s)',
     )
+    add_tls_options(parser)
+    add_token_options(parser)
+
+
+def connection(options: argparse.Namespace, server: str | None = None) -> Client:
+    """Make the client that the options describe, for another server where one is named.
+
+    Raises:
+        AccessError: a certificate or a token cannot be used.
+    """
+    server = server or options.server
+    tls = tls_of(options)
+    token = token_of(options, server, dict(os.environ), is_encrypted=tls is not None)
+    return Client(server, tls=tls, token=token)
 
 
 def exit_code_of(error: RecognitionError) -> ExitCode:

@@ -8,6 +8,15 @@ from google.rpc import error_details_pb2, status_pb2
 NO_SERVER = "NO_SERVER"
 """Reason of the error that says that nobody answers at the address."""
 
+NOT_TRUSTED = "NOT_TRUSTED"
+"""Reason of the error that says that encryption keeps the server and us apart."""
+
+NO_TOKEN = "NO_TOKEN"  # noqa: S105 - a reason
+"""Reason of the error that says that the token to be sent cannot be had."""
+
+_OWN_REASONS = (NO_SERVER, NOT_TRUSTED, NO_TOKEN)
+"""What no server said, so that a status code beside it would only confuse."""
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 _CONNECTION_LOST = "the connection to {server} was lost; check that the server still runs"
@@ -19,6 +28,13 @@ _ADVICE = {
     "UNKNOWN": "the server failed; its log says more",
 }
 """What to do where the server itself did not say it: statuses that the transport makes up."""
+
+_ADVICE_BY_REASON = {
+    "TOKEN_MISSING": "name your token by --token-file FILE or in ASR_TOKEN",
+    "TOKEN_INVALID": "check the token of --token-file or ASR_TOKEN, and whether it is for {server}",
+    "TOKEN_EXPIRED": "get a new token",
+}
+"""What to do about refusals that depend on how this client is called."""
 
 
 class RecognitionError(Exception):
@@ -54,7 +70,7 @@ class RecognitionError(Exception):
 
     def __str__(self) -> str:
         """Say what happened and what to do, in one line."""
-        if self.reason == NO_SERVER:
+        if self.reason in _OWN_REASONS:
             return self.message
         label = f"{self.code}, {self.reason}" if self.reason else self.code
         said = f"{self.message} ({label})" if self.message else label
@@ -70,6 +86,11 @@ def no_server(server: str) -> RecognitionError:
     )
 
 
+def not_trusted(sentence: str) -> RecognitionError:
+    """Make the error for a server with which no encrypted connection comes about."""
+    return RecognitionError("UNAUTHENTICATED", sentence, reason=NOT_TRUSTED)
+
+
 def from_status(
     server: str, code: str, message: str, trailing_metadata: Iterable[tuple[str, str | bytes]]
 ) -> RecognitionError:
@@ -82,7 +103,7 @@ def from_status(
         trailing_metadata: What came with the status; may hold google.rpc details.
     """
     reason = _reason(trailing_metadata)
-    advice = "" if reason else _ADVICE.get(code, "")
+    advice = _ADVICE_BY_REASON.get(reason, "") if reason else _ADVICE.get(code, "")
     return RecognitionError(code, message, reason=reason, advice=advice.format(server=server))
 
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from client.access import AccessError
 from client.cli import (
     EXIT_CODES_HELP,
     ExitCode,
     Interrupts,
     add_server_options,
+    connection,
     exit_code_of,
     explain,
     integer,
@@ -160,13 +162,16 @@ async def transcribe_all(options: argparse.Namespace) -> int:
     """Transcribe every recording; returns the exit code of the first that failed."""
     first_failure = ExitCode.OK
     try:
-        async with Client(options.server) as client:
+        async with connection(options) as client:
             config = await _config(client, options)
             for path in options.paths:
                 code = await _transcribe_path(client, config, options, path)
                 if code in (ExitCode.INTERRUPTED, ExitCode.SERVER_AWAY):
                     return code
                 first_failure = first_failure or code
+    except AccessError as error:
+        print(f"client.file: {error}", file=sys.stderr)
+        return ExitCode.USAGE
     except RecognitionError as error:
         print(f"client.file: {error}", file=sys.stderr)
         return exit_code_of(error)

@@ -5,31 +5,48 @@ the server is SERVING, with 1 if it is not or does not answer.
 """
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from client.access import AccessError, Tls, add_tls_options, tls_of
+from client.diagnosis import diagnose
 
-def check(server: str, service: str = "", timeout_s: float = 5.0) -> tuple[bool, str]:
+
+def check(
+    server: str, service: str = "", timeout_s: float = 5.0, tls: Tls | None = None
+) -> tuple[bool, str]:
     """Ask the health service; return whether all is well and a sentence about it.
 
     Args:
         server: Address as HOST:PORT.
         service: Full name of a gRPC service; empty asks about the server as a whole.
         timeout_s: How long to wait for a connection and the answer together.
+        tls: How to encrypt; None means plain text.
     """
     subject = f"{service} at {server}" if service else server
-    with grpc.insecure_channel(server) as channel:
+    with _channel(server, tls) as channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=timeout_s
             )
         except grpc.RpcError as error:
-            return False, _explain(error, server, service, timeout_s)
+            refusal = None
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                refusal = asyncio.run(diagnose(server, tls, timeout_s))
+            sentence = f"{refusal}." if refusal else ""
+            return False, sentence or _explain(error, server, service, timeout_s)
     status = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
     return response.status == health_pb2.HealthCheckResponse.SERVING, f"{subject} is {status}."
+
+
+def _channel(server: str, tls: Tls | None) -> grpc.Channel:
+    if tls is None:
+        return grpc.insecure_channel(server)
+    return grpc.secure_channel(server, grpc.ssl_channel_credentials(*tls.pem()))
 
 
 def _explain(error: grpc.RpcError, server: str, service: str, timeout_s: float) -> str:
@@ -56,8 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--service", default="", metavar="NAME", help="one gRPC service; default: the whole server"
     )
     parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS")
+    add_tls_options(parser)
     options = parser.parse_args(arguments)
-    healthy, sentence = check(options.server, options.service, options.timeout)
+    try:
+        tls = tls_of(options)
+    except AccessError as error:
+        parser.error(str(error))
+    healthy, sentence = check(options.server, options.service, options.timeout, tls)
     print(sentence, file=sys.stdout if healthy else sys.stderr)
     return 0 if healthy else 1
 

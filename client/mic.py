@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+from client.access import AccessError
 from client.cli import (
     EXIT_CODES_HELP,
     ExitCode,
     Interrupts,
     add_server_options,
+    connection,
     exit_code_of,
     explain,
     program_parser,
@@ -103,7 +105,7 @@ async def listen(options: argparse.Namespace, system: AudioSystem, device: Devic
         ),
     )
     try:
-        async with Client(options.server) as client:
+        async with connection(options) as client:
             try:
                 form = make_format(options.format, times=sys.stdout.isatty())
                 with _screen() as screen:
@@ -115,6 +117,9 @@ async def listen(options: argparse.Namespace, system: AudioSystem, device: Devic
             except RecognitionError as error:
                 print(f"client.mic: {await explain(error, client)}", file=sys.stderr)
                 return exit_code_of(error)
+    except AccessError as error:
+        print(f"client.mic: {error}", file=sys.stderr)
+        return ExitCode.USAGE
     except RecognitionError as error:
         print(f"client.mic: {error}", file=sys.stderr)
         return exit_code_of(error)

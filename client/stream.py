@@ -22,8 +22,10 @@ from typing import Any, Self, TypeAlias, TypeVar
 import grpc
 import grpc.aio
 
+from client.access import AccessError, Tls, Token
 from client.channel import KeepAlive, channel_options
-from client.errors import RecognitionError, from_status, no_server
+from client.diagnosis import diagnose
+from client.errors import NO_TOKEN, RecognitionError, from_status, no_server, not_trusted
 from client.messages import joined_text, to_duration, to_seconds
 from client.recognition import MESSAGE_BYTES, RecognitionStream
 from protos.asr.v1.asr_pb2 import (
@@ -45,6 +47,8 @@ __all__ = [
     "RecognitionError",
     "RecognitionStream",
     "StreamingConfig",
+    "Tls",
+    "Token",
     "joined_text",
     "to_duration",
     "to_seconds",
@@ -93,7 +97,8 @@ class Client:
         connect_timeout_s: float = 3.0,
         keep_alive: KeepAlive | None = None,
         retry: bool = True,
-        credentials: grpc.ChannelCredentials | None = None,
+        tls: Tls | None = None,
+        token: Token | None = None,
         metadata: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Prepare a connection; nothing is sent yet.
@@ -103,24 +108,27 @@ class Client:
             connect_timeout_s: How long to wait for the server to answer at all.
             keep_alive: How to notice that a silent server is gone; None means the defaults.
             retry: Ask again, three times within two seconds, when the server has no free slot.
-            credentials: How to encrypt; None means plain text.
-            metadata: Sent with every call, such as a token.
+            tls: How to encrypt; None means plain text.
+            token: Who calls, for servers that want to know.
+            metadata: Sent with every call.
         """
         self.server = server
         self._connect_timeout_s = connect_timeout_s
         self._options = channel_options(server, keep_alive or KeepAlive())
         self._retry_delays_s = RETRY_DELAYS_S if retry else ()
-        self._credentials = credentials
-        self._metadata = tuple(metadata)
+        self._tls = tls
+        self._token = token
+        self._own_metadata = tuple(metadata)
         self._opened: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
         """Connect."""
         # The channel belongs to the running loop, so it cannot be made earlier.
-        if self._credentials is None:
+        if self._tls is None:
             self._opened = grpc.aio.insecure_channel(self.server, self._options)
         else:
-            self._opened = grpc.aio.secure_channel(self.server, self._credentials, self._options)
+            credentials = grpc.ssl_channel_credentials(*self._tls.pem())
+            self._opened = grpc.aio.secure_channel(self.server, credentials, self._options)
         try:
             await self._connect()
         except BaseException:
@@ -154,7 +162,7 @@ class Client:
         )
 
         async def open_stream() -> RecognitionStream:
-            stream = RecognitionStream(_GrpcCall(self.server, method(metadata=self._metadata)))
+            stream = RecognitionStream(_GrpcCall(self.server, method(metadata=self._metadata())))
             try:
                 await stream.write(AudioChunk(config=config or StreamingConfig()))
                 await stream.granted(self._connect_timeout_s)
@@ -181,7 +189,7 @@ class Client:
         )
 
         async def call() -> RecognizeResponse:
-            return await method(request, metadata=self._metadata)
+            return await method(request, metadata=self._metadata())
 
         return await self._asked(call)
 
@@ -194,7 +202,7 @@ class Client:
         )
 
         async def call() -> ListModelsResponse:
-            return await method(ListModelsRequest(), metadata=self._metadata)
+            return await method(ListModelsRequest(), metadata=self._metadata())
 
         return list((await self._asked(call)).models)
 
@@ -219,6 +227,13 @@ class Client:
                 self.server, error.code().name, error.details() or "", trailing_metadata
             ) from None
 
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        try:
+            proof = self._token.metadata() if self._token is not None else ()
+        except AccessError as error:
+            raise RecognitionError("UNAUTHENTICATED", str(error), reason=NO_TOKEN) from None
+        return (*self._own_metadata, *proof)
+
     @property
     def _channel(self) -> grpc.aio.Channel:
         if self._opened is None:
@@ -234,7 +249,8 @@ class Client:
         try:
             await asyncio.wait_for(self._channel.channel_ready(), self._connect_timeout_s)
         except TimeoutError:
-            raise no_server(self.server) from None
+            refusal = await diagnose(self.server, self._tls)
+            raise (not_trusted(refusal) if refusal else no_server(self.server)) from None
 
 
 class _GrpcCall:

@@ -14,6 +14,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ class Dockerfile:
     """The instructions that matter here, read from the file."""
 
     def __init__(self, text: str) -> None:
+        self.lines = text
         self.text = text.replace("\\\n", " ")
 
     def copied(self) -> list[str]:
@@ -45,6 +47,11 @@ class Dockerfile:
         if match is None:
             raise ValueError("the Dockerfile has no line `pip --python … install …`")
         return match[1].split()
+
+    def environment(self) -> dict[str, str]:
+        """What ENV sets, the path aside."""
+        found = re.findall(r"^\s*(?:ENV )?([A-Z_]+)=(\S+)(?: \\)?$", self.lines, re.MULTILINE)
+        return {name: value for name, value in found if name != "PATH"}
 
     def command(self, instruction: str) -> list[str]:
         """An exec-form command: ENTRYPOINT, CMD, or HEALTHCHECK's CMD."""
@@ -74,11 +81,17 @@ def try_out(dockerfile: Dockerfile, python: str, elsewhere: Path, log: IO[str]) 
     entry_point = [python, *dockerfile.command("ENTRYPOINT")[1:]]
     subprocess.run([*entry_point, "--help"], cwd=elsewhere, check=True, stdout=subprocess.DEVNULL)
     arguments = [part.replace(":50051", ":0") for part in dockerfile.command("CMD")]
-    with serving([*entry_point, *arguments], elsewhere, log) as running:
-        local = "127.0.0.1:" + running.address.rpartition(":")[2]
-        health = dockerfile.command("HEALTHCHECK")[1:]
-        health = [part.replace("127.0.0.1:50051", local) for part in health]
+    free = free_address()
+    own = dockerfile.environment()["ASR_HEALTH_LISTEN"]
+    with serving([*entry_point, *arguments, "--health-listen", free], elsewhere, log):
+        health = [free if part == own else part for part in dockerfile.command("HEALTHCHECK")[1:]]
         subprocess.run([python, *health], cwd=elsewhere, check=True)
+
+
+def free_address() -> str:
+    """An address that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 def size_mb(folder: Path) -> float:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
 import structlog
 from grpc_reflection.v1alpha import reflection
 
-from service.core.vad import DetectorFactory, EnergyDetector
-from service.detectors import silero
 from service.engine.callers import Callers
-from service.engine.engine import Engine, Model
+from service.engine.engine import Engine
 from service.engine.refusals import DrainingError, EngineFailedError
-from service.engine.slots import Slots
 from service.engine.supervision import Supervisor, Watch
+from service.loading import load_engine
+from service.options import SettingsError, load_settings
 from service.process import (
     ExitStatus,
+    StartError,
     complain,
     exit_blocked,
     exit_now,
@@ -31,15 +31,15 @@ from service.process import (
     say,
     stop_on_signals,
 )
-from service.recognizers import registry
-from service.recognizers.base import ModelUnavailableError
 from service.rpc.guard import Guard
 from service.rpc.health import HEALTH_SERVICE, LIVENESS, READINESS, Health
 from service.rpc.limits import Limits
 from service.rpc.servicer import SERVICE, SpeechServicer
+from service.rpc.tls import CertificateFiles, ServerTls
 from service.rpc.transport import server_options
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import Settings
 from service.telemetry import configure_logging
+from service.watched import FileError
 
 LAST_FINALS_S = 5.0
 """Time to decode and send the finals of streams that were cut at the end of the grace."""
@@ -54,14 +54,6 @@ TAKES_STREAMS = ("", SERVICE, READINESS)
 """Names of the health service that tell whether new streams are welcome."""
 
 log = structlog.get_logger()
-
-
-class StartError(Exception):
-    """The server cannot start; the message says what to do."""
-
-    def __init__(self, status: ExitStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def main(arguments: Sequence[str]) -> ExitStatus:
@@ -93,8 +85,9 @@ async def serve(settings: Settings, flush_log: Callable[[], None]) -> ExitStatus
         watch = Watch(running.engine.schedulers, settings.max_decode_s, settings.max_block_s)
         supervisor = Supervisor(watch, failure.set_result, lambda: exit_blocked(flush_log))
         models = ", ".join(running.engine.capabilities)
+        how = "with TLS" if settings.tls_cert else "without TLS"
         say(
-            f"listening on {running.address}, models: {models}, "
+            f"listening on {running.address}, {how}, models: {models}, "
             f"at most {settings.max_streams} streams"
         )
         await _either(stop, failure)
@@ -171,8 +164,9 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
     Raises:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
+    tls = _tls(settings)
     server = grpc.aio.server(interceptors=[Guard()], options=server_options(settings))
-    address = _bind(server, settings.listen)
+    address = _bind(server, settings.listen, tls)
     health = Health((*TAKES_STREAMS, LIVENESS))
     servicer = SpeechServicer(
         _limits(settings), Callers(settings.max_streams_per_caller, settings.max_starts_per_caller)
@@ -203,43 +197,6 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
             engine.close()
 
 
-async def load_engine(settings: Settings) -> Engine:
-    """Load every model and the voice activity detector.
-
-    Raises:
-        StartError: some cannot be loaded; names them all.
-    """
-    problems: list[str] = []
-    models: list[Model] = []
-    workers = settings.workers or os.cpu_count() or 1
-    for text in settings.model:
-        try:
-            spec = registry.parse_spec(text)
-            log.info("loading model", model=spec.name)
-            recognizer = await asyncio.to_thread(registry.load, spec, settings.threads, workers)
-        except ModelUnavailableError as error:
-            problems.append(str(error))
-            continue
-        if any(model.name == spec.name for model in models):
-            problems.append(f"two models are called {spec.name!r}; give one ?name=another")
-        models.append(Model(spec.name, recognizer, workers))
-    new_detector: DetectorFactory = EnergyDetector
-    if settings.voice_activity == "silero":
-        try:
-            new_detector = silero.load()
-        except silero.SileroUnavailableError as error:
-            problems.append(str(error))
-    if problems:
-        raise StartError(ExitStatus.NO_MODEL, "\n".join(problems))
-    return Engine(
-        models,
-        new_detector,
-        Slots(settings.max_streams),
-        settings.interim_interval_ms / 1000,
-        settings.max_backlog_s,
-    )
-
-
 def _limits(settings: Settings) -> Limits:
     return Limits(
         audio_message_bytes=settings.max_audio_message_bytes,
@@ -260,10 +217,24 @@ def _mount(
         reflection.enable_server_reflection(names, server)
 
 
-def _bind(server: grpc.aio.Server, address: str) -> str:
+def _tls(settings: Settings) -> ServerTls | None:
+    if not settings.tls_cert:
+        return None
+    authority = Path(settings.tls_client_ca) if settings.tls_client_ca else None
+    files = CertificateFiles(Path(settings.tls_cert), Path(settings.tls_key), authority)
+    try:
+        return ServerTls(files)
+    except FileError as error:
+        raise StartError(ExitStatus.WRONG_SETTINGS, str(error)) from error
+
+
+def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None = None) -> str:
     """Take an address; returns it with the port that was got for port 0."""
     try:
-        port = server.add_insecure_port(address)
+        if tls is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, tls.credentials())
     except RuntimeError as error:
         raise StartError(
             ExitStatus.CANNOT_LISTEN,

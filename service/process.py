@@ -25,6 +25,14 @@ class ExitStatus(IntEnum):
     CANNOT_LISTEN = 4
 
 
+class StartError(Exception):
+    """The server cannot start; the message says what to do."""
+
+    def __init__(self, status: ExitStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def stop_on_signals(
     on_stop: Callable[[signal.Signals], None],
 ) -> asyncio.Future[signal.Signals]:

@@ -1,22 +1,19 @@
-"""Everything that can be set: by option, by environment variable, or in a TOML file."""
+"""Everything that can be set, with its bounds and its default."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
-ENVIRONMENT_PREFIX = "ASR_"
-
-
-class SettingsError(Exception):
-    """Settings are wrong; the message names every bad one."""
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 
 def _model_spec(entry: object) -> object:
@@ -38,6 +35,22 @@ class Settings(BaseModel):
         "127.0.0.1:50051",
         pattern=r"^.+:\d{1,5}$",
         description="HOST:PORT to serve on; port 0 takes a free one",
+    )
+    tls_cert: str = Field(
+        "",
+        description="PEM file with the server's certificate and those between it and the "
+        "authority; read anew when it changes. Empty is plain text",
+    )
+    tls_key: str = Field("", description="PEM file with the key of --tls-cert")
+    tls_client_ca: str = Field(
+        "",
+        description="PEM file with the authorities that sign certificates of clients; clients "
+        "without one are refused (mutual TLS)",
+    )
+    insecure_listen: bool = Field(
+        default=False,
+        description="serve without TLS also where other machines can connect, for a network "
+        "that is trusted or encrypted by others",
     )
     model: list[Annotated[str, BeforeValidator(_model_spec)]] = Field(
         ["whisper"],
@@ -172,57 +185,27 @@ class Settings(BaseModel):
     )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
 
+    @model_validator(mode="after")
+    def _encrypted_where_others_can_connect(self) -> Self:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("--tls-cert and --tls-key belong together; one is missing")
+        if self.tls_client_ca and not self.tls_cert:
+            raise ValueError(
+                "--tls-client-ca asks clients for certificates by TLS; give --tls-cert"
+            )
+        if not (self.tls_cert or self.insecure_listen or is_loopback(self.listen)):
+            raise ValueError(
+                f"other machines can connect to {self.listen}, and without TLS everyone between "
+                "hears what is said; give --tls-cert and --tls-key, or --insecure-listen if the "
+                "network is trusted, or listen on 127.0.0.1"
+            )
+        return self
 
-def load_settings(arguments: Sequence[str]) -> Settings:
-    """Read the settings: options before environment variables before the TOML file.
 
-    Raises:
-        SettingsError: at least one is wrong; names all that are.
-        SystemExit: the options cannot be parsed, or --help was asked for.
-    """
-    options = vars(_parser().parse_args(arguments))
-    config = options.pop("config") or os.environ.get(ENVIRONMENT_PREFIX + "CONFIG")
-    values: dict[str, Any] = _read_toml(Path(config)) if config else {}
-    for name in Settings.model_fields:
-        variable = os.environ.get(ENVIRONMENT_PREFIX + name.upper())
-        if variable is not None:
-            values[name] = variable.split() if name == "model" else variable
-    values |= {name: value for name, value in options.items() if value is not None}
+def is_loopback(address: str) -> bool:
+    """Whether only programs of this machine can connect to HOST:PORT."""
+    host = address.rpartition(":")[0].strip("[]")
     try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors()
-        ]
-        raise SettingsError("\n".join(["these settings are wrong:", *lines])) from error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m service",
-        description="Serve streaming speech recognition over gRPC.",
-        epilog=f"Each option may also stand in the TOML file under its name with underscores "
-        f"(log_level = 'debug'), or in the environment as {ENVIRONMENT_PREFIX}NAME. "
-        "Exit status: 0 stopped as asked, 1 failed while serving, 2 wrong settings, "
-        "3 a model cannot be loaded, 4 the address cannot be listened on.",
-    )
-    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
-    for name, field in Settings.model_fields.items():
-        default = " ".join(field.default) if name == "model" else field.default
-        parser.add_argument(
-            "--" + name.replace("_", "-"),
-            action="append" if name == "model" else "store",
-            metavar="SPEC" if name == "model" else name.upper().rsplit("_", 1)[-1],
-            help=f"{field.description} (default: {default})".replace("%", "%%"),
-        )
-    return parser
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"the settings file cannot be read: {error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

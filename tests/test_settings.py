@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.settings import Settings, SettingsError, load_settings
+from service.options import SettingsError, load_settings
+from service.settings import Settings
 
 
 def test_the_defaults_serve_whisper_on_loopback():
@@ -20,8 +21,12 @@ def test_options_go_before_environment_before_file(tmp_path, monkeypatch):
     path.write_text('listen = "a:1"\nlog_level = "error"\nmax_streams = 7\n')
     monkeypatch.setenv("ASR_LOG_LEVEL", "warning")
     monkeypatch.setenv("ASR_LISTEN", "b:2")
-    settings = load_settings(["--config", str(path), "--listen", "c:3"])
-    assert (settings.listen, settings.log_level, settings.max_streams) == ("c:3", "warning", 7)
+    settings = load_settings(["--config", str(path), "--listen", "localhost:3"])
+    assert (settings.listen, settings.log_level, settings.max_streams) == (
+        "localhost:3",
+        "warning",
+        7,
+    )
 
 
 def test_models_may_be_tables(tmp_path):
@@ -61,3 +66,44 @@ def test_help_tells_every_setting_with_its_default(capsys):
         assert "--" + name.replace("_", "-") in text
     assert "50051" in text
     assert "Exit status" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["--listen", "0.0.0.0:1"], "--insecure-listen"),
+        (["--listen", "[::]:1"], "--insecure-listen"),
+        (["--listen", "asr.example:1"], "--insecure-listen"),
+        (["--tls-cert", "a.pem"], "belong together"),
+        (["--tls-key", "a.pem"], "belong together"),
+        (["--tls-client-ca", "a.pem"], "give --tls-cert"),
+    ],
+)
+def test_listening_in_plain_text_beyond_this_machine_is_said_aloud(arguments, cause):
+    """Nobody serves without encryption to a network by accident, or with half of it."""
+    with pytest.raises(SettingsError, match=cause):
+        load_settings(arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--listen", "0.0.0.0:1", "--insecure-listen"],
+        ["--listen", "0.0.0.0:1", "--insecure-listen", "true"],
+        ["--listen", "0.0.0.0:1", "--tls-cert", "a.pem", "--tls-key", "b.pem"],
+        ["--listen", "127.9.9.9:1"],
+        ["--listen", "[::1]:1"],
+        ["--listen", "localhost:1"],
+        ["--health-listen", "0.0.0.0:1"],
+    ],
+)
+def test_what_is_safe_or_said_aloud_is_taken(arguments):
+    """Loopback, encryption and the explicit flag; health alone tells strangers nothing."""
+    assert load_settings(arguments)
+
+
+def test_a_flag_is_on_by_its_name_alone():
+    """Switches may stand alone, and can be turned off."""
+    assert load_settings([]).reflection
+    assert not load_settings(["--reflection", "false"]).reflection
+    assert load_settings(["--insecure-listen"]).insecure_listen

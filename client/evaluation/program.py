@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from client.cli import ExitCode, Interrupts, exit_code_of, run
+from client.access import AccessError
+from client.cli import ExitCode, Interrupts, connection, exit_code_of, run
 from client.evaluation import preparation, recordings, report, terminal, thresholds
 from client.evaluation.conditions import ConditionError
 from client.evaluation.manifest import Entry, Problem, read_manifests
@@ -16,7 +17,7 @@ from client.evaluation.page import make_page
 from client.evaluation.run import Item, Run, System, plan
 from client.pace import WallClock
 from client.sources import SourceError
-from client.stream import Client, RecognitionError, StreamingConfig
+from client.stream import RecognitionError, StreamingConfig
 
 _GRAVEST_FIRST = (
     ExitCode.INTERRUPTED,
@@ -58,7 +59,7 @@ async def _evaluate(options: argparse.Namespace) -> int:
             )
             items = plan(len(systems), options.conditions, clips)
             interrupted = await _measure(running, items, options.streams)
-    except (thresholds.BaselineError, ConditionError) as error:
+    except (thresholds.BaselineError, ConditionError, AccessError) as error:
         return _complain(str(error), ExitCode.USAGE)
     except _RefusedError as error:
         return _complain(str(error), error.exit_code)
@@ -104,7 +105,7 @@ async def _systems(options: argparse.Namespace, connections: AsyncExitStack) -> 
         wanted.append((options.against_server or options.server, other_model))
     systems = []
     for server, model in wanted:
-        client = await connections.enter_async_context(Client(server))
+        client = await connections.enter_async_context(connection(options, server))
         models = await client.models()
         chosen = next((m for m in models if m.name == model), None) if model else models[0]
         if chosen is None:

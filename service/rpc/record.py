@@ -21,7 +21,7 @@ CANCELLED = "CANCELLED"
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Record:
     """One RPC from its begin to its one line in the log."""
 
@@ -54,15 +54,18 @@ class Ledger:
         """By method."""
         self.settled: Counter[tuple[str, str]] = Counter()
         """By method and outcome; the sums agree with ``opened`` when none runs."""
+        self.open: set[Record] = set()
 
     @contextmanager
     def record(self, method: str, caller: Caller) -> Iterator[Record]:
         """Keep the record of an RPC while the block runs; log it at the end."""
         record = Record(method, caller)
         self.opened[method] += 1
+        self.open.add(record)
         try:
             yield record
         finally:
+            self.open.discard(record)
             outcome = record.outcome or CANCELLED
             self.settled[method, outcome] += 1
             log.info(

@@ -23,8 +23,10 @@ def test_it_copies_what_exists(dockerfile):
 def test_it_runs_our_own_commands(dockerfile):
     """Entry point and health check are modules of ours, in exec form, so that signals arrive."""
     assert dockerfile.command("ENTRYPOINT") == ["python", "-m", "service"]
-    assert dockerfile.command("CMD") == ["--listen", "0.0.0.0:50051"]
-    assert dockerfile.command("HEALTHCHECK")[:3] == ["python", "-m", "client.health"]
+    assert dockerfile.command("CMD") == ["--listen", "0.0.0.0:50051", "--insecure-listen"]
+    health = dockerfile.command("HEALTHCHECK")
+    assert health[:3] == ["python", "-m", "client.health"]
+    assert health[-1] == dockerfile.environment()["ASR_HEALTH_LISTEN"]
 
 
 def test_it_does_not_run_as_root(dockerfile):
