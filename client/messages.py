@@ -27,6 +27,7 @@ def joined_text(results: Iterable[Result]) -> str:
 _WHY = {
     "DRAINING": "the server is stopping",
     "STREAM_TOO_LONG": "the stream is nearly as long as one may be there",
+    "TOKEN_EXPIRED": "your token is about to expire",
     "STREAM_IDLE": "the server has been sent nothing for a while",
 }
 

@@ -26,6 +26,7 @@ Programs decide by the code, and where it matters by the reason:
 | code | what to do |
 |---|---|
 | `INVALID_ARGUMENT`, `NOT_FOUND`, `UNIMPLEMENTED` | mend the request; the same one fails again |
+| `UNAUTHENTICATED`, `PERMISSION_DENIED` | get another token |
 | `UNAVAILABLE` | another server can take the call at once, this one after `RetryInfo` |
 | `RESOURCE_EXHAUSTED` | this caller has used up its own; another server will say so too |
 | `OUT_OF_RANGE` | the stream has come to a limit of time; its finals stand, open another |

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -31,12 +30,14 @@ from service.process import (
     say,
     stop_on_signals,
 )
+from service.rpc.door import Door
 from service.rpc.guard import Guard
 from service.rpc.health import HEALTH_SERVICE, LIVENESS, READINESS, Health
 from service.rpc.limits import Limits
 from service.rpc.servicer import SERVICE, SpeechServicer
-from service.rpc.tls import CertificateFiles, ServerTls
+from service.rpc.tls import ServerTls
 from service.rpc.transport import server_options
+from service.security import authentication, server_tls
 from service.settings import Settings
 from service.telemetry import configure_logging
 from service.watched import FileError
@@ -164,12 +165,17 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
     Raises:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
-    tls = _tls(settings)
-    server = grpc.aio.server(interceptors=[Guard()], options=server_options(settings))
+    try:
+        tls, door = server_tls(settings), Door(authentication(settings))
+    except FileError as error:
+        raise StartError(ExitStatus.WRONG_SETTINGS, str(error)) from error
+    server = grpc.aio.server(interceptors=[Guard(door)], options=server_options(settings))
     address = _bind(server, settings.listen, tls)
     health = Health((*TAKES_STREAMS, LIVENESS))
     servicer = SpeechServicer(
-        _limits(settings), Callers(settings.max_streams_per_caller, settings.max_starts_per_caller)
+        _limits(settings),
+        Callers(settings.max_streams_per_caller, settings.max_starts_per_caller),
+        door,
     )
     _mount(server, servicer, health, settings)
     # A server of its own, so that probes get through when all connections are taken.
@@ -178,7 +184,9 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
     engine: Engine | None = None
     try:
         if settings.health_listen:
-            probes = grpc.aio.server(interceptors=[Guard()], options=[("grpc.so_reuseport", 0)])
+            probes = grpc.aio.server(
+                interceptors=[Guard(Door())], options=[("grpc.so_reuseport", 0)]
+            )
             probes.add_generic_rpc_handlers((health.handler(),))
             health_address = _bind(probes, settings.health_listen)
             await probes.start()
@@ -205,6 +213,7 @@ def _limits(settings: Settings) -> Limits:
         idle_s=settings.idle_s,
         stream_s=settings.max_stream_s,
         notice_s=settings.notice_s,
+        expired_s=settings.max_expired_s,
     )
 
 
@@ -215,17 +224,6 @@ def _mount(
     if settings.reflection:
         names = (SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-
-
-def _tls(settings: Settings) -> ServerTls | None:
-    if not settings.tls_cert:
-        return None
-    authority = Path(settings.tls_client_ca) if settings.tls_client_ca else None
-    files = CertificateFiles(Path(settings.tls_cert), Path(settings.tls_key), authority)
-    try:
-        return ServerTls(files)
-    except FileError as error:
-        raise StartError(ExitStatus.WRONG_SETTINGS, str(error)) from error
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None = None) -> str:

@@ -52,6 +52,26 @@ class Settings(BaseModel):
         description="serve without TLS also where other machines can connect, for a network "
         "that is trusted or encrypted by others",
     )
+    tokens: str = Field(
+        "",
+        description="file with the hashes of tokens, one of which every call must then bear; "
+        "python -m service.tokens makes them. Read anew when it changes",
+    )
+    jwt_keys: str = Field(
+        "",
+        description="file with a public key (PEM) or keys (JWKS) whose signed tokens count as "
+        "well; read anew when it changes",
+    )
+    jwt_audience: str = Field(
+        "", description="what signed tokens must have in aud; wanted with --jwt-keys"
+    )
+    jwt_issuer: str = Field("", description="what they must have in iss; empty is anything")
+    max_expired_s: float = Field(
+        0.0,
+        ge=0,
+        le=31_536_000,
+        description="how long a stream goes on whose token has expired meanwhile",
+    )
     model: list[Annotated[str, BeforeValidator(_model_spec)]] = Field(
         ["whisper"],
         min_length=1,
@@ -186,12 +206,17 @@ class Settings(BaseModel):
     reflection: bool = Field(default=True, description="serve gRPC reflection")
 
     @model_validator(mode="after")
-    def _encrypted_where_others_can_connect(self) -> Self:
+    def _agree(self) -> Self:
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("--tls-cert and --tls-key belong together; one is missing")
         if self.tls_client_ca and not self.tls_cert:
             raise ValueError(
                 "--tls-client-ca asks clients for certificates by TLS; give --tls-cert"
+            )
+        if self.jwt_keys and not self.jwt_audience:
+            raise ValueError(
+                "--jwt-keys needs --jwt-audience, or tokens that were made for other services "
+                "would open this one"
             )
         if not (self.tls_cert or self.insecure_listen or is_loopback(self.listen)):
             raise ValueError(

@@ -62,6 +62,26 @@ CATALOGUE = {
         "there is no such RPC here",
         "look at the contract, or at the port",
     ),
+    "TOKEN_MISSING": Entry(
+        StatusCode.UNAUTHENTICATED,
+        "the server wants tokens (`--tokens`, `--jwt-keys`) and there is none",
+        "send one, as the metadata `authorization: Bearer TOKEN`",
+    ),
+    "TOKEN_INVALID": Entry(
+        StatusCode.UNAUTHENTICATED,
+        "the token is not known here, was revoked, or is not rightly signed",
+        "check which token is sent, and to whom",
+    ),
+    "TOKEN_EXPIRED": Entry(
+        StatusCode.UNAUTHENTICATED,
+        "the token has expired; an open stream has had its finals and a `stream_ending`",
+        "get a new token, open another stream, and go on from `final_offset`",
+    ),
+    "SCOPE_MISSING": Entry(
+        StatusCode.PERMISSION_DENIED,
+        "the token is good, but does not allow this",
+        "get a token with the scope that `ErrorInfo.metadata` names",
+    ),
     "STREAM_QUOTA_EXCEEDED": Entry(
         StatusCode.RESOURCE_EXHAUSTED,
         "the caller has as many streams open as it may (`--max-streams-per-caller`)",

@@ -8,7 +8,9 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
+from service.access.grants import LIST
 from service.core.errors import MalformedMessageError
+from service.rpc.door import Door
 from service.rpc.status import Context, Failure, abort, failure_of
 
 Handler: TypeAlias = Any
@@ -20,11 +22,12 @@ class Guard(grpc.aio.ServerInterceptor):
 
     Ours take bytes and answer for themselves. Of others, such as reflection, the
     requests are parsed here, since grpc makes UNKNOWN, with the exception's text,
-    of whatever a deserializer or a handler raises.
+    of whatever a deserializer or a handler raises. They are for those who may list models.
     """
 
-    def __init__(self) -> None:
-        """Know no method yet."""
+    def __init__(self, door: Door) -> None:
+        """Let callers in by this door; know no method yet."""
+        self._door = door
         self._guarded: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -39,7 +42,8 @@ class Guard(grpc.aio.ServerInterceptor):
             return grpc.stream_stream_rpc_method_handler(_no_such_method)
         method = handler_call_details.method
         if handler.stream_stream is not None and method not in self._guarded:
-            parsing = handler if handler.request_deserializer is None else _parsing(handler)
+            is_ours = handler.request_deserializer is None
+            parsing = handler if is_ours else _parsing(handler, self._door)
             self._guarded[method] = _releasing(parsing)
         return self._guarded.get(method, handler)
 
@@ -54,7 +58,7 @@ async def _no_such_method(_: AsyncIterator[bytes], context: Context) -> NoReturn
     )
 
 
-def _parsing(handler: Handler) -> Handler:
+def _parsing(handler: Handler, door: Door) -> Handler:
     parse, behave = handler.request_deserializer, handler.stream_stream
 
     async def parsed(requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
@@ -66,6 +70,7 @@ def _parsing(handler: Handler) -> Handler:
 
     async def answer(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         try:
+            door.admit(context, LIST)
             async for response in behave(parsed(requests), context):
                 yield response
         except grpc.aio.AbortError:

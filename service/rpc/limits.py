@@ -17,5 +17,7 @@ class Limits:
     first_message_s: float = 10.0
     idle_s: float = 60.0
     stream_s: float = 86_400.0
+    expired_s: float = 0.0
+    """So long a stream goes on whose caller's token has expired."""
     notice_s: float = 10.0
     """So long before a limit ends a stream it is told."""

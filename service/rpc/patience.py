@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+from service.access.grants import TokenExpiredError
 from service.engine.refusals import (
-    LimitReachedError,
+    RefusalError,
     ResultsUnreadError,
     StreamIdleError,
     StreamTooLongError,
@@ -22,7 +24,7 @@ from service.rpc.limits import Limits
 class Limit:
     """A moment at which the stream would be ended as things stand."""
 
-    error: LimitReachedError
+    error: RefusalError
     at_s: float
     """On the loop's clock."""
     notice_s: float
@@ -41,14 +43,28 @@ class Patience:
         intake: Intake,
         live: LiveStream,
         on_unread: Callable[[ResultsUnreadError], None],
+        expires_at_s: float | None = None,
     ) -> None:
-        """Watch a stream that begins now; ``on_unread`` is called once, and is to end it."""
+        """Watch a stream that begins now.
+
+        Args:
+            limits: How long it may last.
+            intake: What it sends.
+            live: The stream.
+            on_unread: Called once when it does not read; is to end it.
+            expires_at_s: When its caller's token ends, in Unix time; None is never.
+        """
         self._limits = limits
         self._intake = intake
         self._live = live
         self._on_unread = on_unread
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
+        self._expires_s: float | None = None
+        """On the loop's clock, lest a jump of the other one ends streams."""
+        if expires_at_s is not None:
+            left_s = expires_at_s + limits.expired_s - time.time()
+            self._expires_s = self._began_s + max(0.0, left_s)
         self._writing_since_s: float | None = None
         self._is_interrupted = False
         self._told_at_s: dict[str, float] = {}
@@ -109,9 +125,12 @@ class Patience:
             at_s = self._began_s + limits.stream_s
             notice_s = min(limits.notice_s, limits.stream_s / 2)
             found.append(Limit(StreamTooLongError(limits.stream_s), at_s, notice_s))
+        if self._expires_s is not None:
+            notice_s = min(limits.notice_s, (self._expires_s - self._began_s) / 2)
+            found.append(Limit(TokenExpiredError(), self._expires_s, notice_s))
         return found
 
-    def _end(self, error: LimitReachedError) -> None:
+    def _end(self, error: RefusalError) -> None:
         if isinstance(error, ResultsUnreadError):
             self._writing_since_s = None
             self._on_unread(error)

@@ -72,7 +72,7 @@ class Ledger:
                 "call ended",
                 method=method,
                 call_id=record.call_id,
-                caller=caller.label,
+                caller=record.caller.label,
                 model=record.model,
                 outcome=outcome,
                 audio_s=round(record.received_s, 3),

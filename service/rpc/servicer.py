@@ -16,6 +16,7 @@ from service.engine.engine import Engine
 from service.engine.refusals import LoadingError, ResultsUnreadError
 from service.rpc import convert
 from service.rpc.caller import caller_of
+from service.rpc.door import SCOPE_OF, Door
 from service.rpc.intake import Intake, first_config
 from service.rpc.limits import Limits
 from service.rpc.patience import Patience
@@ -35,9 +36,10 @@ class SpeechServicer:
     error and not an unknown one.
     """
 
-    def __init__(self, limits: Limits, callers: Callers) -> None:
+    def __init__(self, limits: Limits, callers: Callers, door: Door) -> None:
         """Answer LOADING until there is an engine."""
         self._limits = limits
+        self._door = door
         self._callers = callers
         self._engine: Engine | None = None
         self._last_words: set[asyncio.Task[None]] = set()
@@ -90,7 +92,8 @@ class SpeechServicer:
                 _statuses(context, record),
                 intake.passing_on_to(live),
             ):
-                with Patience(self._limits, intake, live, give_up) as patience:
+                expires_at_s = record.caller.expires_at_s
+                with Patience(self._limits, intake, live, give_up, expires_at_s) as patience:
                     try:
                         yield convert.stream_started(record.call_id, record.model)
                         async for update in live.updates():
@@ -122,26 +125,34 @@ class SpeechServicer:
 
     async def list_models(self, data: bytes, context: Context) -> asr_pb2.ListModelsResponse:
         """List the models."""
-        with self.ledger.record("ListModels", caller_of(context)) as record:
-            async with _statuses(context, record):
-                convert.parse(asr_pb2.ListModelsRequest, data)
-                capabilities = self._ready_engine().capabilities
-                record.succeed()
-                return asr_pb2.ListModelsResponse(
-                    models=[convert.model(name, known) for name, known in capabilities.items()]
-                )
+        async with self._known("ListModels", context) as record:
+            convert.parse(asr_pb2.ListModelsRequest, data)
+            capabilities = self._ready_engine().capabilities
+            record.succeed()
+            return asr_pb2.ListModelsResponse(
+                models=[convert.model(name, known) for name, known in capabilities.items()]
+            )
 
     @asynccontextmanager
     async def _call(
         self, method: str, context: Context, intake: Intake | None = None
     ) -> AsyncIterator[Record]:
-        """Run one RPC that takes a slot: known by its caller, admitted, settled and logged."""
-        caller = caller_of(context)
-        with self.ledger.record(method, caller) as record:
+        """Run one RPC that takes a slot: within its caller's quota, and settled."""
+        async with self._known(method, context, intake) as record:
+            with self._callers.admit(record.caller):
+                yield record
+                record.succeed()
+
+    @asynccontextmanager
+    async def _known(
+        self, method: str, context: Context, intake: Intake | None = None
+    ) -> AsyncIterator[Record]:
+        """Run one RPC of somebody who may call it; it is logged, whatever becomes of it."""
+        # Until it is known better, a caller is an address.
+        with self.ledger.record(method, caller_of(context)) as record:
             async with _statuses(context, record, intake):
-                with self._callers.admit(caller):
-                    yield record
-                    record.succeed()
+                record.caller = self._door.admit(context, SCOPE_OF[method])
+                yield record
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:

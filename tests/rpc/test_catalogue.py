@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -14,6 +16,7 @@ from google.rpc import error_details_pb2
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
 from scripts.errors_page import PAGE, render
 from service import app
+from service.access.token_file import Entry, hash_of
 from service.app import RunningServer, load_engine
 from service.core.errors import ClientError
 from service.engine.refusals import EngineFailedError, RefusalError
@@ -118,6 +121,23 @@ def _messages(*messages: asr_pb2.AudioChunk) -> Callable[[Stub, RunningServer], 
     return run
 
 
+def _with_token(
+    token: str | None, scopes: str = "recognize", ends: str = "never"
+) -> tuple[dict[str, object], Callable[[Stub, RunningServer], Awaitable[None]]]:
+    """Return settings that know a token, and a call that bears some token."""
+    known = Entry("ann", hash_of("good"), frozenset(scopes.split(",")), None).line()
+    file = Path(tempfile.mkdtemp()) / "tokens.txt"
+    file.write_text(known.replace("never", ends))
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+
+    async def run(stub: Stub, _: RunningServer) -> None:
+        call = stub.StreamingRecognize([config()], metadata=metadata)
+        async for _ in call:
+            pass
+
+    return {"tokens": str(file)}, run
+
+
 WAYS: dict[str, tuple[dict[str, object], Callable[[Stub, RunningServer], Awaitable[None]]]] = {
     # Settings, and what is then done.
     "INVALID_FIELD": ({}, _messages(config(max_alternatives=99))),
@@ -126,6 +146,10 @@ WAYS: dict[str, tuple[dict[str, object], Callable[[Stub, RunningServer], Awaitab
     "INVALID_AUDIO": ({}, _messages(config(), *audio(b"RIFF" + bytes(99)))),
     "UNKNOWN_MODEL": ({}, _messages(config(model="x" * 100_000))),
     "UNKNOWN_METHOD": ({}, _no_method),
+    "TOKEN_MISSING": _with_token(None),
+    "TOKEN_INVALID": _with_token("bad"),
+    "TOKEN_EXPIRED": _with_token("good", ends="2020-01-01T00:00:00Z"),
+    "SCOPE_MISSING": _with_token("good", scopes="list"),
     "STREAM_QUOTA_EXCEEDED": ({"max_streams_per_caller": 1}, _second),
     "RATE_QUOTA_EXCEEDED": ({"max_starts_per_caller": 1}, _burst),
     "STREAM_TOO_LONG": ({"max_stream_s": 0.3}, lambda stub, _: _idle_after(stub, config())),

@@ -1,0 +1,45 @@
+"""Finds out who a caller is and whether it may, before anything else is done for it."""
+
+from __future__ import annotations
+
+from service.access.authentication import Authentication
+from service.access.grants import LIST, RECOGNIZE, TokenInvalidError
+from service.engine.callers import Caller
+from service.rpc.caller import caller_of, clean
+from service.rpc.status import Context
+
+AUTHORIZATION = "authorization"
+
+SCOPE_OF = {"StreamingRecognize": RECOGNIZE, "Recognize": RECOGNIZE, "ListModels": LIST}
+"""By method."""
+
+
+class Door:
+    """Lets callers in by their tokens; everyone, where none are wanted."""
+
+    def __init__(self, authentication: Authentication | None = None) -> None:
+        """Want such tokens; None wants none."""
+        self._authentication = authentication
+
+    def admit(self, context: Context, scope: str) -> Caller:
+        """Return who calls.
+
+        Raises:
+            AccessError: it has not proved that it may.
+        """
+        if self._authentication is None:
+            return caller_of(context)
+        grant = self._authentication.grant(_authorization(context), scope)
+        kind = grant.identity.partition(":")[0]
+        return Caller(grant.identity, f"{kind}-{clean(grant.name)}", grant.expires_at_s)
+
+
+def _authorization(context: Context) -> str | None:
+    values = [value for key, value in context.invocation_metadata() or () if key == AUTHORIZATION]
+    if not values:
+        return None
+    # With two of them it would be chance which one counts.
+    if len(values) > 1:
+        raise TokenInvalidError("there are two of them")
+    value = values[0]
+    return value if isinstance(value, str) else value.decode(errors="replace")
