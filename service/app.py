@@ -8,7 +8,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
@@ -19,6 +20,7 @@ from service.engine.engine import Engine
 from service.engine.refusals import DrainingError, EngineFailedError
 from service.engine.supervision import Supervisor, Watch
 from service.loading import load_engine
+from service.monitoring import monitoring
 from service.options import SettingsError, load_settings
 from service.process import (
     ExitStatus,
@@ -34,13 +36,17 @@ from service.rpc.door import Door
 from service.rpc.guard import Guard
 from service.rpc.health import HEALTH_SERVICE, LIVENESS, READINESS, Health
 from service.rpc.limits import Limits
+from service.rpc.record import Ledger
 from service.rpc.servicer import SERVICE, SpeechServicer
 from service.rpc.tls import ServerTls
 from service.rpc.transport import server_options
 from service.security import authentication, server_tls
 from service.settings import Settings
-from service.telemetry import configure_logging
+from service.telemetry import LineWriter, configure_logging
 from service.watched import FileError
+
+if TYPE_CHECKING:
+    from service.observability.prometheus import Facts
 
 LAST_FINALS_S = 5.0
 """Time to decode and send the finals of streams that were cut at the end of the grace."""
@@ -63,7 +69,7 @@ def main(arguments: Sequence[str]) -> ExitStatus:
         settings = load_settings(arguments)
         lines = configure_logging(settings.log_level, settings.log_format)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(serve(settings, lines.drain))
+            return runner.run(serve(settings, lines))
     except SettingsError as error:
         complain(error)
         return ExitStatus.WRONG_SETTINGS
@@ -74,17 +80,17 @@ def main(arguments: Sequence[str]) -> ExitStatus:
         return ExitStatus.STOPPED
 
 
-async def serve(settings: Settings, flush_log: Callable[[], None]) -> ExitStatus:
+async def serve(settings: Settings, lines: LineWriter) -> ExitStatus:
     """Load, serve, and stop when told to. Ends the process itself when something hangs.
 
     Raises:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
     stop = stop_on_signals(lambda number: log.info("stopping", signal=number.name))
-    async with run_server(settings) as running:
+    async with run_server(settings, lambda: lines.lost) as running:
         failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         watch = Watch(running.engine.schedulers, settings.max_decode_s, settings.max_block_s)
-        supervisor = Supervisor(watch, failure.set_result, lambda: exit_blocked(flush_log))
+        supervisor = Supervisor(watch, failure.set_result, lambda: exit_blocked(lines.drain))
         models = ", ".join(running.engine.capabilities)
         how = "with TLS" if settings.tls_cert else "without TLS"
         say(
@@ -102,10 +108,10 @@ async def serve(settings: Settings, flush_log: Callable[[], None]) -> ExitStatus
         if failure.done():
             log.critical("recognition has failed; stopping", problem=failure.result())
             await running.fail()
-            exit_now(ExitStatus.FAILED, flush_log)
+            exit_now(ExitStatus.FAILED, lines.drain)
         supervisor.close()
         # What is left to close may hang; every stream has had its answer.
-        exit_within(CLOSING_S, lambda: exit_now(ExitStatus.FAILED, flush_log))
+        exit_within(CLOSING_S, lambda: exit_now(ExitStatus.FAILED, lines.drain))
     return ExitStatus.STOPPED
 
 
@@ -121,6 +127,8 @@ class RunningServer:
     """HOST:PORT."""
     health_address: str
     """Of the port for health checks alone, or empty."""
+    metrics_address: str
+    """Of the port for metrics, or empty."""
     engine: Engine
     server: grpc.aio.Server
     health: Health
@@ -156,7 +164,9 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
+async def run_server(
+    settings: Settings, lines_lost: Callable[[], int] = int
+) -> AsyncIterator[RunningServer]:
     """Serve while the block runs: ready, with every model warm, when it is entered.
 
     Until then streams are refused with LOADING, and health says that it lives but is not
@@ -169,40 +179,64 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
         tls, door = server_tls(settings), Door(authentication(settings))
     except FileError as error:
         raise StartError(ExitStatus.WRONG_SETTINGS, str(error)) from error
-    server = grpc.aio.server(interceptors=[Guard(door)], options=server_options(settings))
-    address = _bind(server, settings.listen, tls)
-    health = Health((*TAKES_STREAMS, LIVENESS))
-    servicer = SpeechServicer(
-        _limits(settings),
-        Callers(settings.max_streams_per_caller, settings.max_starts_per_caller),
-        door,
-    )
-    _mount(server, servicer, health, settings)
-    # A server of its own, so that probes get through when all connections are taken.
-    probes: grpc.aio.Server | None = None
-    health_address = ""
-    engine: Engine | None = None
-    try:
-        if settings.health_listen:
-            probes = grpc.aio.server(
-                interceptors=[Guard(Door())], options=[("grpc.so_reuseport", 0)]
+    async with monitoring(settings) as monitors:
+        server = grpc.aio.server(interceptors=[Guard(door)], options=server_options(settings))
+        address = _bind(server, settings.listen, tls)
+        health = Health((*TAKES_STREAMS, LIVENESS))
+        servicer = SpeechServicer(
+            _limits(settings),
+            Callers(settings.max_streams_per_caller, settings.max_starts_per_caller),
+            door,
+            Ledger(monitors.observers),
+        )
+        _mount(server, servicer, health, settings)
+        # A server of its own, so that probes get through when all connections are taken.
+        probes: grpc.aio.Server | None = None
+        health_address = ""
+        engine: Engine | None = None
+        try:
+            if settings.health_listen:
+                probes = grpc.aio.server(
+                    interceptors=[Guard(Door())], options=[("grpc.so_reuseport", 0)]
+                )
+                probes.add_generic_rpc_handlers((health.handler(),))
+                health_address = _bind(probes, settings.health_listen)
+                await probes.start()
+            health.set((LIVENESS,), is_serving=True)
+            await server.start()
+            engine = await load_engine(settings)
+            await engine.warm_up()
+            monitors.watch(partial(_facts, settings, engine, health, tls, lines_lost))
+            servicer.serve(engine)
+            health.set(TAKES_STREAMS, is_serving=True)
+            yield RunningServer(
+                address, health_address, monitors.address, engine, server, health, servicer
             )
-            probes.add_generic_rpc_handlers((health.handler(),))
-            health_address = _bind(probes, settings.health_listen)
-            await probes.start()
-        health.set((LIVENESS,), is_serving=True)
-        await server.start()
-        engine = await load_engine(settings)
-        await engine.warm_up()
-        servicer.serve(engine)
-        health.set(TAKES_STREAMS, is_serving=True)
-        yield RunningServer(address, health_address, engine, server, health, servicer)
-    finally:
-        await server.stop(0)
-        if probes is not None:
-            await probes.stop(0)
-        if engine is not None:
-            engine.close()
+        finally:
+            await server.stop(0)
+            if probes is not None:
+                await probes.stop(0)
+            if engine is not None:
+                engine.close()
+
+
+def _facts(
+    settings: Settings,
+    engine: Engine,
+    health: Health,
+    tls: ServerTls | None,
+    lines_lost: Callable[[], int],
+) -> Facts:
+    from service.observability.prometheus import Facts
+
+    return Facts(
+        slots_taken=lambda: engine.slots.taken,
+        is_ready=lambda: health.is_serving(READINESS),
+        log_lines_lost=lines_lost,
+        certificate_expires_at=tls.expiry_timestamp_s if tls else None,
+        slots=settings.max_streams,
+        model_memory_bytes=engine.memory_bytes,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

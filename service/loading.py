@@ -11,7 +11,7 @@ from service.core.vad import DetectorFactory, EnergyDetector
 from service.detectors import silero
 from service.engine.engine import Engine, Model
 from service.engine.slots import Slots
-from service.process import ExitStatus, StartError
+from service.process import ExitStatus, StartError, resident_bytes
 from service.recognizers import registry
 from service.recognizers.base import ModelUnavailableError
 from service.settings import Settings
@@ -32,13 +32,15 @@ async def load_engine(settings: Settings) -> Engine:
         try:
             spec = registry.parse_spec(text)
             log.info("loading model", model=spec.name)
+            before_bytes = resident_bytes()
             recognizer = await asyncio.to_thread(registry.load, spec, settings.threads, workers)
         except ModelUnavailableError as error:
             problems.append(str(error))
             continue
         if any(model.name == spec.name for model in models):
             problems.append(f"two models are called {spec.name!r}; give one ?name=another")
-        models.append(Model(spec.name, recognizer, workers))
+        grown_bytes = max(0, resident_bytes() - before_bytes)
+        models.append(Model(spec.name, recognizer, workers, grown_bytes))
     new_detector: DetectorFactory = EnergyDetector
     if settings.voice_activity == "silero":
         try:

@@ -148,6 +148,16 @@ class Settings(BaseModel):
         description="HOST:PORT for health checks alone, plain text, beside those of --listen; "
         "empty is none",
     )
+    metrics_listen: str = Field(
+        "",
+        pattern=r"^(.+:\d{1,5})?$",
+        description="HOST:PORT for metrics of Prometheus, over HTTP at /metrics; empty is none",
+    )
+    otlp_endpoint: str = Field(
+        "",
+        description="URL of a collector that takes traces of OpenTelemetry (OTLP over gRPC), such "
+        "as http://127.0.0.1:4317; wants the extra otel. Empty is none",
+    )
     max_decode_s: float = Field(
         60.0,
         ge=1,

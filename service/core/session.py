@@ -122,6 +122,11 @@ class RecognitionSession:
         return updates
 
     @property
+    def received_s(self) -> float:
+        """Audio that has come, changed by nothing but its coming."""
+        return self._converter.received_frames / self.sample_rate_hz
+
+    @property
     def sample_rate_hz(self) -> int:
         """Rate of the audio that comes in."""
         return self._config.audio_format.sample_rate_hz
@@ -155,7 +160,7 @@ class RecognitionSession:
             processed_samples = self._segmenter.position_samples
         self._processed_samples = max(self._processed_samples, processed_samples)
         return Cursors(
-            received_s=self._converter.received_frames / self.sample_rate_hz,
+            received_s=self.received_s,
             processed_s=self._processed_samples / SAMPLE_RATE_HZ,
             final_s=final_samples / SAMPLE_RATE_HZ,
         )

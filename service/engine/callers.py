@@ -25,6 +25,8 @@ class Caller:
     """What quotas are counted by. Not for logs: it may be an address."""
     label: str
     """The same caller in logs and metrics."""
+    is_proved: bool = False
+    """It has shown a token or a certificate; otherwise it is an address."""
     expires_at_s: float | None = None
     """When what it has proved itself by ends, in Unix time; None is never."""
 

@@ -18,6 +18,7 @@ from service.core.events import Event
 from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
 from service.core.session import RecognitionSession
 from service.core.vad import DetectorFactory
+from service.engine.observer import NOBODY, StreamObserver
 from service.engine.recording import open_recording
 from service.engine.refusals import UnavailableError
 from service.engine.request import StreamRequest, decode_options, session_config
@@ -38,6 +39,8 @@ class Model:
     recognizer: Recognizer
     workers: int
     """Threads that decode with it at the same time."""
+    memory_bytes: int = 0
+    """By which loading it made the process grow; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ class Engine:
         """The threads of each model, to watch over."""
         return self._schedulers
 
+    @property
+    def memory_bytes(self) -> Mapping[str, int]:
+        """By how much loading each model made the process grow."""
+        return {name: model.memory_bytes for name, model in self._models.items()}
+
     def model_name(self, request: StreamRequest) -> str:
         """Return the name of the model that a request means.
 
@@ -107,12 +115,15 @@ class Engine:
             stream.close()
 
     @asynccontextmanager
-    async def stream(self, request: StreamRequest, caller: str = "") -> AsyncIterator[LiveStream]:
+    async def stream(
+        self, request: StreamRequest, caller: str = "", observer: StreamObserver = NOBODY
+    ) -> AsyncIterator[LiveStream]:
         """Run a stream while the block runs.
 
         Args:
             request: What is wanted.
             caller: Whose share of the threads it takes.
+            observer: Who is told of it.
 
         Raises:
             ClientError: the request cannot be honoured.
@@ -127,8 +138,15 @@ class Engine:
         with self.slots.lease():
             session = RecognitionSession(config, self._new_detector)
             live = LiveStream(
-                session, recognizer, options, self._schedulers[name], self._max_backlog_s, caller
+                session,
+                recognizer,
+                options,
+                self._schedulers[name],
+                self._max_backlog_s,
+                caller,
+                observer,
             )
+            observer.admitted(name, lambda: live.received_s)
             self._streams.add(live)
             try:
                 yield live
@@ -147,13 +165,20 @@ class Engine:
         for stream in self._streams:
             stream.interrupt(error)
 
-    async def recognize(self, request: StreamRequest, data: bytes, caller: str = "") -> Recognition:
+    async def recognize(
+        self,
+        request: StreamRequest,
+        data: bytes,
+        caller: str = "",
+        observer: StreamObserver = NOBODY,
+    ) -> Recognition:
         """Recognize a complete recording: a file, or raw audio in the request's format.
 
         Args:
             request: What is wanted.
             data: The recording.
             caller: Whose share of the threads it takes.
+            observer: Who is told of it.
 
         Raises:
             ClientError: the request cannot be honoured, or the audio not be read.
@@ -175,7 +200,7 @@ class Engine:
             )
         recording = open_recording(data, request.audio_format)
         known = replace(request, audio_format=recording.audio_format)
-        async with self.stream(known, caller) as live:
+        async with self.stream(known, caller, observer) as live:
             feeding = asyncio.create_task(_feed(live, recording.blocks))
             try:
                 events = tuple([update.event async for update in live.updates()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -12,6 +13,7 @@ from service.core.decoding import DecodeJob, JobKind
 from service.core.events import Cursors, StreamEnding, Update
 from service.core.hypothesis import DecodeOptions, Hypothesis
 from service.core.session import RecognitionSession
+from service.engine.observer import NOBODY, Foresight, StreamObserver, Timed
 from service.engine.outbox import Outbox
 from service.engine.scheduler import URGENCY, Scheduler
 from service.recognizers.base import Recognizer, RecognizerStream
@@ -42,6 +44,7 @@ class LiveStream:
         scheduler: Scheduler,
         max_backlog_s: float = MAX_BACKLOG_S,
         caller: str = "",
+        observer: StreamObserver = NOBODY,
     ) -> None:
         """Begin with nothing heard.
 
@@ -52,7 +55,10 @@ class LiveStream:
             scheduler: The recognizer's threads.
             max_backlog_s: Audio that may wait for its finals.
             caller: Whose share of the threads it takes.
+            observer: Who is told of it.
         """
+        self._observer = observer
+        self._foresight = Foresight(observer)
         self._caller = caller
         self._max_backlog_s = max_backlog_s
         self._session = session
@@ -64,6 +70,8 @@ class LiveStream:
         self._segment: tuple[int, RecognizerStream] | None = None
         self._turn: tuple[JobKind, Future[Hypothesis | None]] | None = None
         self._job: DecodeJob | None = None
+        self._timed: Timed[Hypothesis | None] | None = None
+        self._lined_up_s = 0.0
         self._is_finished = False
         self._is_closed = False
         self._error_at_end: Exception | None = None
@@ -72,6 +80,11 @@ class LiveStream:
     def cursors(self) -> Cursors:
         """How far the stream has come."""
         return self._session.cursors
+
+    @property
+    def received_s(self) -> float:
+        """Audio that has come; may be asked from any thread."""
+        return self._session.received_s
 
     async def audio(self, data: bytes) -> None:
         """Take audio; waits while too much is unanswered.
@@ -142,6 +155,7 @@ class LiveStream:
                 await asyncio.wait([asyncio.wrap_future(future)])
             self._turn = None
         self._leave_segment()
+        self._foresight.end(is_done=self._session.is_done)
 
     def _finish(self) -> None:
         if not self._is_finished:
@@ -160,7 +174,10 @@ class LiveStream:
         """Pass on what the session has to tell, and start what it wants done."""
         if self._is_closed:
             return
-        self._outbox.extend(self._session.take_updates())
+        updates = self._session.take_updates()
+        for update in updates:
+            self._observer.happened(update.event)
+        self._outbox.extend(updates)
         if self._job is None:
             self._line_up(self._session.wanted)
         if self._turn is None and self._session.is_done:
@@ -178,6 +195,7 @@ class LiveStream:
             self._turn = None
         if kind is None:
             return
+        self._lined_up_s = time.monotonic()
         future = self._scheduler.line_up(kind, self._caller, self._begin)
         self._turn = (kind, future)
         loop = asyncio.get_running_loop()
@@ -194,12 +212,20 @@ class LiveStream:
         self._job = None if self._is_closed else self._session.take_job(may_confirm=not others_wait)
         if self._job is None:
             return None
+        self._foresight.wanted(self._job)
         stream = self._segment_stream(self._job.segment.segment_id)
         decode = stream.interim if self._job.kind is JobKind.INTERIM else stream.final
-        return partial(decode, self._job.window)
+        self._timed = Timed(self._job, partial(decode, self._job.window), self._lined_up_s)
+        return self._timed
 
     def _on_done(self, future: Future[Hypothesis | None]) -> None:
-        if self._is_closed or future.cancelled():
+        if future.cancelled():
+            return
+        if self._timed is not None:
+            # Also of a stream that has ended meanwhile: it was work all the same.
+            self._observer.decoded(self._timed.report)
+            self._timed = None
+        if self._is_closed:
             return
         job, self._job, self._turn = self._job, None, None
         error = future.exception()
@@ -207,6 +233,7 @@ class LiveStream:
             self._outbox.fail(error)
             return
         if job is not None:
+            self._foresight.answered(job)
             self._session.answer(job, future.result())
         self._pump()
         self._progress.set()

@@ -41,7 +41,7 @@ def caller_of(context: Context) -> Caller:
 
 def caller_with_certificate(name: str) -> Caller:
     """Return the caller whose certificate bears this name."""
-    return Caller(f"certificate:{name}", CERTIFICATE_LABEL + clean(name))
+    return Caller(f"certificate:{name}", CERTIFICATE_LABEL + clean(name), is_proved=True)
 
 
 def clean(name: str) -> str:

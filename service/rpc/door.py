@@ -31,7 +31,12 @@ class Door:
             return caller_of(context)
         grant = self._authentication.grant(_authorization(context), scope)
         kind = grant.identity.partition(":")[0]
-        return Caller(grant.identity, f"{kind}-{clean(grant.name)}", grant.expires_at_s)
+        return Caller(
+            grant.identity,
+            f"{kind}-{clean(grant.name)}",
+            is_proved=True,
+            expires_at_s=grant.expires_at_s,
+        )
 
 
 def _authorization(context: Context) -> str | None:

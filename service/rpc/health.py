@@ -43,6 +43,10 @@ class Health:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def is_serving(self, name: str) -> bool:
+        """Return what was last said of a name."""
+        return self._is_serving[name]
+
     def close(self) -> None:
         """End all watches, after their last news."""
         self._is_closed = True

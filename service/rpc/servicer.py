@@ -36,14 +36,14 @@ class SpeechServicer:
     error and not an unknown one.
     """
 
-    def __init__(self, limits: Limits, callers: Callers, door: Door) -> None:
+    def __init__(self, limits: Limits, callers: Callers, door: Door, ledger: Ledger) -> None:
         """Answer LOADING until there is an engine."""
         self._limits = limits
         self._door = door
         self._callers = callers
         self._engine: Engine | None = None
         self._last_words: set[asyncio.Task[None]] = set()
-        self.ledger = Ledger()
+        self.ledger = ledger
 
     def serve(self, engine: Engine) -> None:
         """Recognize with this engine from now on."""
@@ -88,7 +88,7 @@ class SpeechServicer:
             give_up = self._giving_up(context, record)
             # If a decode hangs, the status goes out before the slot is free.
             async with (
-                engine.stream(request, record.caller.identity) as live,
+                engine.stream(request, record.caller.identity, record) as live,
                 _statuses(context, record),
                 intake.passing_on_to(live),
             ):
@@ -100,9 +100,8 @@ class SpeechServicer:
                             patience.writing()
                             yield convert.transcript(update)
                             patience.written()
-                            record.finals += isinstance(update.event, FinalResult)
                     finally:
-                        record.received_s = live.cursors.received_s
+                        record.received_s = live.received_s
 
     async def recognize(self, data: bytes, context: Context) -> asr_pb2.RecognizeResponse:
         """Recognize one complete recording."""
@@ -112,9 +111,11 @@ class SpeechServicer:
             self._check_recording(message.audio)
             request = convert.stream_request(message.config)
             record.model = engine.model_name(request)
-            recognition = await engine.recognize(request, message.audio, record.caller.identity)
+            recognition = await engine.recognize(
+                request, message.audio, record.caller.identity, record
+            )
             finals = [event for event in recognition.events if isinstance(event, FinalResult)]
-            record.received_s, record.finals = recognition.duration_s, len(finals)
+            record.received_s = recognition.duration_s
             return asr_pb2.RecognizeResponse(
                 results=[
                     convert.final_result(final, with_words=request.word_offsets) for final in finals
@@ -149,7 +150,8 @@ class SpeechServicer:
     ) -> AsyncIterator[Record]:
         """Run one RPC of somebody who may call it; it is logged, whatever becomes of it."""
         # Until it is known better, a caller is an address.
-        with self.ledger.record(method, caller_of(context)) as record:
+        metadata = tuple(context.invocation_metadata() or ())
+        with self.ledger.record(method, caller_of(context), metadata) as record:
             async with _statuses(context, record, intake):
                 record.caller = self._door.admit(context, SCOPE_OF[method])
                 yield record

@@ -63,10 +63,9 @@ class ServerTls:
         self._watched = Watched("certificates", paths, lambda: read_certificates(files))
         self._asks_clients = files.client_authority is not None
 
-    @property
-    def expires_at(self) -> datetime:
-        """When the certificate that is used now ends."""
-        return self._watched.current().expires_at
+    def expiry_timestamp_s(self) -> float:
+        """Return when the certificate that is used now ends, in Unix time."""
+        return self._watched.current().expires_at.timestamp()
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return what a port is opened with."""

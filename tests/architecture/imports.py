@@ -60,6 +60,13 @@ ALLOWED_OURS = {
     "service.settings": (),
     "service.options": ("service.settings",),
     "service.loading": ("service",),
+    "service.monitoring": ("service",),
+    "service.observability": (
+        "service.core",
+        "service.engine",
+        "service.rpc.record",
+        "service.observability",
+    ),
     "service.security": ("service",),
     "service.app": ("service", "protos"),
     "service.__main__": ("service",),
@@ -89,6 +96,8 @@ RESTRICTED = {
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),
     "cryptography": ("service.rpc.tls", "service.access.signed_tokens"),
+    "prometheus_client": ("service.observability.prometheus", "service.monitoring"),
+    "opentelemetry": ("service.observability.tracing",),
     "jwt": ("service.access.signed_tokens",),
     "pydantic": ("service.settings", "service.options"),
     "pydantic_core": ("service.options",),
@@ -119,7 +128,12 @@ CORE_FORBIDDEN = (
 HEAVY = ("ctranslate2", "faster_whisper", "onnxruntime", "torch", "transformers")
 """Seconds or hundreds of megabytes: paid for only by who uses them."""
 
-LAZY = ("service.recognizers.whisper*", "service.recognizers.transformers*")
+LAZY = (
+    "service.recognizers.whisper*",
+    "service.recognizers.transformers*",
+    "service.observability.prometheus",
+    "service.observability.tracing",
+)
 """Modules that may load heavy libraries at their top, and are themselves imported
 by others only inside a function."""
 

@@ -1,0 +1,265 @@
+"""Metrics of Prometheus, on an HTTP port of their own.
+
+Every label has few values: methods, models, reasons and kinds are lists of ours, and of
+callers only so many have a name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from service.core.events import Event, FinalResult
+from service.engine.callers import Caller
+from service.engine.observer import Decode
+from service.rpc.record import CallObserver, Metadata, Record
+
+MAX_CALLERS = 100
+"""Callers with a name in the metrics; all further ones are one."""
+OTHER = "other"
+ANONYMOUS = "anonymous"
+"""Callers who have shown neither token nor certificate."""
+
+GRPC_SERVICE = "asr.v1.SpeechService"
+GRPC_TYPE = {"StreamingRecognize": "bidi_stream"}
+UNARY = "unary"
+
+WAITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+LAGS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+DURATIONS_S = (1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 86_400)
+FACTORS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is asked for whenever somebody looks; from another thread than the event loop's."""
+
+    slots_taken: Callable[[], float]
+    is_ready: Callable[[], float]
+    log_lines_lost: Callable[[], float]
+    certificate_expires_at: Callable[[], float] | None
+    """Unix time; None without a certificate."""
+    slots: int
+    model_memory_bytes: Mapping[str, int]
+
+
+class Metrics:
+    """Counts every RPC."""
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        # Else each series has a second one, with the time of its first value.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.audio = AudioSeconds(registry)
+        self._callers: set[str] = set()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(
+            name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
+        ) -> Histogram:
+            return Histogram(name, text, labels, registry=registry, buckets=buckets)
+
+        self.open = Gauge("asr_calls_open", "Calls that run", ["method"], registry=registry)
+        self.calls = counter(
+            "asr_calls",
+            "Calls that have ended, by outcome: OK, CANCELLED or a reason",
+            "method",
+            "outcome",
+        )
+        self.refusals = counter("asr_refusals", "Calls that never had a slot, by reason", "reason")
+        self.duration = histogram(
+            "asr_call_duration_seconds", "From begin to end of a call", ("method",), DURATIONS_S
+        )
+        self.first_interim = histogram(
+            "asr_first_interim_seconds",
+            "From noticing a segment's speech to its first interim result",
+            ("model",),
+            WAITS_S,
+        )
+        self.final = histogram(
+            "asr_final_seconds",
+            "From the certain end of a segment to its final result",
+            ("model",),
+            WAITS_S,
+        )
+        self.queue = histogram(
+            "asr_decode_queue_seconds", "Wait for a worker", ("model", "kind"), WAITS_S
+        )
+        self.decode = histogram(
+            "asr_decode_seconds", "Time of a worker for a decode", ("model", "kind"), WAITS_S
+        )
+        self.decoded_audio = counter(
+            "asr_decoded_audio_seconds",
+            "Audio given to the recognizer, counted as often as it was",
+            "model",
+            "kind",
+        )
+        self.factor = histogram(
+            "asr_real_time_factor",
+            "Time of workers for a second of audio, of each call",
+            ("model",),
+            FACTORS,
+        )
+        self.foreseen = counter(
+            "asr_speculative_finals",
+            "Finals decoded before their segment's end was certain: used or discarded",
+            "model",
+            "result",
+        )
+        self.caller_calls = counter("asr_caller_calls", "Calls, by caller", "caller")
+        self.caller_audio = counter(
+            "asr_caller_audio_seconds", "Audio of calls that have ended, by caller", "caller"
+        )
+        self.lag = histogram(
+            "asr_event_loop_lag_seconds", "By how much the event loop is late", (), LAGS_S
+        )
+        labels = ("grpc_type", "grpc_service", "grpc_method")
+        self.grpc_started = counter("grpc_server_started", "RPCs that were begun", *labels)
+        self.grpc_handled = counter("grpc_server_handled", "RPCs by code", *labels, "grpc_code")
+
+    def began(self, record: Record, _: Metadata) -> CallObserver:
+        """Count a call."""
+        return _Call(self, record)
+
+    def watch(self, facts: Facts) -> None:
+        """Show what is so at the moment, too."""
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, registry=self.registry)
+
+        gauge("asr_slots_taken", "Streams in flight").set_function(facts.slots_taken)
+        gauge("asr_slots", "Streams at once, at most").set(facts.slots)
+        gauge("asr_ready", "1 while new streams are welcome").set_function(facts.is_ready)
+        gauge(
+            "asr_log_lines_lost", "Log lines that could not be written since the start"
+        ).set_function(facts.log_lines_lost)
+        if facts.certificate_expires_at is not None:
+            gauge(
+                "asr_certificate_expiry_timestamp_seconds", "End of the server's certificate"
+            ).set_function(facts.certificate_expires_at)
+        memory = Gauge(
+            "asr_model_memory_bytes",
+            "By which loading a model made the process grow",
+            ["model"],
+            registry=self.registry,
+        )
+        for name, size in facts.model_memory_bytes.items():
+            memory.labels(name).set(size)
+
+    def caller_label(self, caller: Caller) -> str:
+        """Return how a caller is called here."""
+        if not caller.is_proved:
+            return ANONYMOUS
+        if caller.label not in self._callers:
+            if len(self._callers) >= MAX_CALLERS:
+                return OTHER
+            self._callers.add(caller.label)
+        return caller.label
+
+
+class AudioSeconds(Collector):
+    """Audio that has come, also that of calls that still run.
+
+    Asked of the streams when somebody looks, so that no message costs anything.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self._ended: defaultdict[str, float] = defaultdict(float)
+        self._open: dict[object, tuple[str, Callable[[], float]]] = {}
+        registry.register(self)
+
+    def add(self, call: object, model: str, received_s: Callable[[], float]) -> None:
+        """Count a stream from now on."""
+        with self._lock:
+            self._open[call] = (model, received_s)
+
+    def end(self, call: object) -> None:
+        """Keep what a stream has brought; without one, nothing."""
+        with self._lock:
+            model, received_s = self._open.pop(call, ("", float))
+            if model:
+                self._ended[model] += received_s()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the sums."""
+        family = CounterMetricFamily("asr_audio_seconds", "Audio received", labels=["model"])
+        # So that no call is counted twice or not at all while it ends.
+        with self._lock:
+            sums = self._ended.copy()
+            for model, received_s in self._open.values():
+                sums[model] += received_s()
+        for model, seconds in sums.items():
+            family.add_metric([model], seconds)
+        return [family]
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    metrics: Metrics
+    record: Record
+    grpc_labels: tuple[str, str, str] = field(init=False)
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        method = self.record.method
+        self.grpc_labels = (GRPC_TYPE.get(method, UNARY), GRPC_SERVICE, method)
+        self.metrics.grpc_started.labels(*self.grpc_labels).inc()
+        self.metrics.open.labels(method).inc()
+
+    def admitted(self, model: str, received_s: Callable[[], float]) -> None:
+        self.model = model
+        self.metrics.audio.add(self, model, received_s)
+
+    def happened(self, event: Event) -> None:
+        """Events are counted as what they show."""
+
+    def shown(self, kind: type[Event], after_s: float) -> None:
+        histogram = self.metrics.final if kind is FinalResult else self.metrics.first_interim
+        histogram.labels(self.model).observe(after_s)
+
+    def decoded(self, decode: Decode) -> None:
+        labels = (self.model, decode.kind.name.lower())
+        self.metrics.queue.labels(*labels).observe(decode.queued_s)
+        self.metrics.decode.labels(*labels).observe(decode.ran_s)
+        self.metrics.decoded_audio.labels(*labels).inc(decode.heard_s)
+
+    def foreseen(self, *, is_used: bool) -> None:
+        result = "used" if is_used else "discarded"
+        self.metrics.foreseen.labels(self.model, result).inc()
+
+    def fields(self) -> Mapping[str, str]:
+        return {}
+
+    def ended(self, record: Record) -> None:
+        metrics = self.metrics
+        metrics.audio.end(self)
+        metrics.open.labels(record.method).dec()
+        metrics.calls.labels(record.method, record.outcome).inc()
+        metrics.duration.labels(record.method).observe(record.duration_s)
+        metrics.grpc_handled.labels(*self.grpc_labels, record.code).inc()
+        if not record.has_slot and record.outcome != record.code:
+            metrics.refusals.labels(record.outcome).inc()
+        if record.real_time_factor is not None:
+            metrics.factor.labels(self.model).observe(record.real_time_factor)
+        caller = metrics.caller_label(record.caller)
+        metrics.caller_calls.labels(caller).inc()
+        metrics.caller_audio.labels(caller).inc(record.received_s)
