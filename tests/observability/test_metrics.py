@@ -46,7 +46,7 @@ async def test_a_stream_in_figures(serve):
     assert found["asr_calls_total", "StreamingRecognize", "OK"] == 1
     assert found["asr_calls_open", "StreamingRecognize"] == 0
     assert found["asr_final_seconds_count", "scripted"] == 2
-    assert found["asr_first_interim_seconds_count", "scripted"] == 2
+    assert 1 <= found["asr_first_interim_seconds_count", "scripted"] <= 2
     assert found["asr_real_time_factor_count", "scripted"] == 1
     assert found["asr_caller_calls_total", "anonymous"] == 1
     assert found["grpc_server_handled_total", "OK", "StreamingRecognize",
@@ -56,7 +56,7 @@ async def test_a_stream_in_figures(serve):
         key[1]: value for key, value in found.items() if key[0] == "asr_decoded_audio_seconds_total"
     }
     assert set(kinds) == set(heard)
-    assert kinds["interim"] >= 2
+    assert kinds["interim"] >= 1
     # Each segment became final by a decode of its own, or by one that was made ahead of time.
     used = found.get(("asr_speculative_finals_total", "scripted", "used"), 0)
     discarded = found.get(("asr_speculative_finals_total", "scripted", "discarded"), 0)
