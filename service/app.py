@@ -22,6 +22,7 @@ from service.engine.supervision import Supervisor, Watch
 from service.loading import load_engine
 from service.monitoring import monitoring
 from service.options import SettingsError, load_settings
+from service.ports import SideAddresses, bind, side_servers
 from service.process import (
     ExitStatus,
     StartError,
@@ -125,8 +126,8 @@ class RunningServer:
 
     address: str
     """HOST:PORT."""
-    health_address: str
-    """Of the port for health checks alone, or empty."""
+    sides: SideAddresses
+    """Of the ports for probes and administration."""
     metrics_address: str
     """Of the port for metrics, or empty."""
     engine: Engine
@@ -179,10 +180,10 @@ async def run_server(
         tls, door = server_tls(settings), Door(authentication(settings))
     except FileError as error:
         raise StartError(ExitStatus.WRONG_SETTINGS, str(error)) from error
-    async with monitoring(settings) as monitors:
+    health = Health((*TAKES_STREAMS, LIVENESS))
+    async with monitoring(settings) as monitors, side_servers(settings, health) as sides:
         server = grpc.aio.server(interceptors=[Guard(door)], options=server_options(settings))
-        address = _bind(server, settings.listen, tls)
-        health = Health((*TAKES_STREAMS, LIVENESS))
+        address = bind(server, settings.listen, tls)
         servicer = SpeechServicer(
             _limits(settings),
             Callers(settings.max_streams_per_caller, settings.max_starts_per_caller),
@@ -190,18 +191,8 @@ async def run_server(
             Ledger(monitors.observers),
         )
         _mount(server, servicer, health, settings)
-        # A server of its own, so that probes get through when all connections are taken.
-        probes: grpc.aio.Server | None = None
-        health_address = ""
         engine: Engine | None = None
         try:
-            if settings.health_listen:
-                probes = grpc.aio.server(
-                    interceptors=[Guard(Door())], options=[("grpc.so_reuseport", 0)]
-                )
-                probes.add_generic_rpc_handlers((health.handler(),))
-                health_address = _bind(probes, settings.health_listen)
-                await probes.start()
             health.set((LIVENESS,), is_serving=True)
             await server.start()
             engine = await load_engine(settings)
@@ -209,13 +200,9 @@ async def run_server(
             monitors.watch(partial(_facts, settings, engine, health, tls, lines_lost))
             servicer.serve(engine)
             health.set(TAKES_STREAMS, is_serving=True)
-            yield RunningServer(
-                address, health_address, monitors.address, engine, server, health, servicer
-            )
+            yield RunningServer(address, sides, monitors.address, engine, server, health, servicer)
         finally:
             await server.stop(0)
-            if probes is not None:
-                await probes.stop(0)
             if engine is not None:
                 engine.close()
 
@@ -258,22 +245,6 @@ def _mount(
     if settings.reflection:
         names = (SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-
-
-def _bind(server: grpc.aio.Server, address: str, tls: ServerTls | None = None) -> str:
-    """Take an address; returns it with the port that was got for port 0."""
-    try:
-        if tls is None:
-            port = server.add_insecure_port(address)
-        else:
-            port = server.add_secure_port(address, tls.credentials())
-    except RuntimeError as error:
-        raise StartError(
-            ExitStatus.CANNOT_LISTEN,
-            f"cannot listen on {address}: it is taken or not an address of this machine; "
-            "choose another HOST:PORT",
-        ) from error
-    return f"{address.rpartition(':')[0]}:{port}"
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -148,6 +148,12 @@ class Settings(BaseModel):
         description="HOST:PORT for health checks alone, plain text, beside those of --listen; "
         "empty is none",
     )
+    admin_listen: str = Field(
+        "",
+        pattern=r"^(.+:\d{1,5})?$",
+        description="HOST:PORT on loopback for gRPC's own channelz, health and reflection; empty "
+        "is none",
+    )
     metrics_listen: str = Field(
         "",
         pattern=r"^(.+:\d{1,5})?$",
@@ -227,6 +233,11 @@ class Settings(BaseModel):
             raise ValueError(
                 "--jwt-keys needs --jwt-audience, or tokens that were made for other services "
                 "would open this one"
+            )
+        if self.admin_listen and not is_loopback(self.admin_listen):
+            raise ValueError(
+                f"--admin-listen {self.admin_listen} tells who is connected to whoever asks; "
+                "listen on 127.0.0.1"
             )
         if not (self.tls_cert or self.insecure_listen or is_loopback(self.listen)):
             raise ValueError(

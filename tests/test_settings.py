@@ -77,6 +77,8 @@ def test_help_tells_every_setting_with_its_default(capsys):
         (["--tls-cert", "a.pem"], "belong together"),
         (["--tls-key", "a.pem"], "belong together"),
         (["--tls-client-ca", "a.pem"], "give --tls-cert"),
+        (["--jwt-keys", "a.pem"], "--jwt-audience"),
+        (["--admin-listen", "0.0.0.0:1"], "listen on 127.0.0.1"),
     ],
 )
 def test_listening_in_plain_text_beyond_this_machine_is_said_aloud(arguments, cause):

@@ -30,6 +30,8 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.server_handshake_timeout_ms", 5_000),
         ("grpc.max_concurrent_streams", 2 * settings.max_streams + SPARE_RPCS),
+        # What channelz tells is gathered only for who can ask.
+        ("grpc.enable_channelz", int(bool(settings.admin_listen))),
         # A second server on the same port is to fail, not to share it unnoticed.
         ("grpc.so_reuseport", 0),
     ]

@@ -61,6 +61,7 @@ ALLOWED_OURS = {
     "service.options": ("service.settings",),
     "service.loading": ("service",),
     "service.monitoring": ("service",),
+    "service.ports": ("service",),
     "service.observability": (
         "service.core",
         "service.engine",
@@ -75,9 +76,17 @@ ALLOWED_OURS = {
 
 RESTRICTED = {
     # Libraries that only these modules may know; all others are free.
-    "grpc": ("service.rpc", "service.app", "client.stream", "client.health", "protos"),
+    "grpc": (
+        "service.rpc",
+        "service.app",
+        "service.ports",
+        "client.stream",
+        "client.health",
+        "protos",
+    ),
     "grpc_health": ("service.rpc", "service.app", "client.health"),
-    "grpc_reflection": ("service.rpc", "service.app"),
+    "grpc_reflection": ("service.rpc", "service.app", "service.ports"),
+    "grpc_channelz": ("service.ports",),
     "grpc_status": ("service.rpc", "service.app", "client.stream"),
     "google": ("service.rpc", "client", "protos"),
     "faster_whisper": ("service.recognizers.whisper*",),

@@ -219,8 +219,8 @@ async def test_a_loading_server_refuses_and_says_that_it_lives(serve, monkeypatc
 
     monkeypatch.setattr(app, "load_engine", wait)
     addresses: list[str] = []
-    bind = app._bind
-    monkeypatch.setattr(app, "_bind", lambda *args: addresses.append(bind(*args)) or addresses[-1])
+    bind = app.bind
+    monkeypatch.setattr(app, "bind", lambda *args: addresses.append(bind(*args)) or addresses[-1])
 
     async def run() -> None:
         async with serve() as running, stub_for(running.address) as stub:

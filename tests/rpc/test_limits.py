@@ -120,7 +120,7 @@ async def test_connections_are_bounded_and_probes_have_their_own(serve):
         with socket.create_connection((host, int(port))) as one_more:
             one_more.settimeout(5)
             assert await asyncio.to_thread(one_more.recv, 1) == b""
-        async with grpc.aio.insecure_channel(running.health_address) as channel:
+        async with grpc.aio.insecure_channel(running.sides.health) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             response = await stub.Check(health_pb2.HealthCheckRequest())
             assert response.status == health_pb2.HealthCheckResponse.SERVING
