@@ -19,6 +19,10 @@ COPY client ./client
 # Without pip inside: nothing will be installed into it later.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --constraint constraints.txt .
+# What is in the image, in CycloneDX: docker run --rm --entrypoint cat IMAGE /opt/venv/sbom.cdx.json
+RUN pip install --constraint constraints.txt cyclonedx-bom \
+    && cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+       --output-file /opt/venv/sbom.cdx.json /opt/venv/bin/python
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="streaming-speech" \

@@ -18,7 +18,7 @@ DEEPSPEECH_INSTALLED := $(VENV)/installed-deepspeech
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format protos deepspeech bench image mic clean
+.PHONY: help setup demo test check format protos deepspeech bench audit sbom image mic clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,17 @@ bench: setup ## Measure the figures that the README states
 
 mic: setup ## Talk to a running server through the microphone
 	@$(BIN)/python -m client.mic $(MIC)
+
+audit: setup ## Look for known vulnerabilities and dangerous code; needs pypi.org
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint constraints.txt --editable '.[audit]'
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service client scripts
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+sbom: setup ## Write what the image holds to sbom.cdx.json, and try the image without Docker
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint constraints.txt --editable '.[audit]'
+	$(BIN)/python -m scripts.image_check --sbom sbom.cdx.json
 
 image: ## Build the container image
 	docker build --tag $(IMAGE) .

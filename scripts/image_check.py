@@ -1,15 +1,18 @@
 """Does what the Dockerfile does, without Docker, and tries the result.
 
-    python -m scripts.image_check
+    python -m scripts.image_check [--sbom FILE]
 
 It copies what the Dockerfile copies, installs it as the Dockerfile does, into a new
 environment, and from another folder runs the image's own entry point, health check
-and stop signal. What it cannot show: that the base image has what is needed, and
-that user 65532 suffices. `make image` builds the real one where Docker runs.
+and stop signal: where it is run by root, as the image's user and with a file system
+that cannot be written to. It makes the image's bill of materials as well. What it cannot
+show: that the base image has what is needed. `make image` builds the real one where
+Docker runs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
@@ -27,6 +30,7 @@ from scripts.serving import ServerError, serving
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLED_IN = "/opt/venv"
 """Where the Dockerfile makes the environment."""
+NOBODY = 65_534
 
 
 class Dockerfile:
@@ -53,12 +57,44 @@ class Dockerfile:
         found = re.findall(r"^\s*(?:ENV )?([A-Z_]+)=(\S+)(?: \\)?$", self.lines, re.MULTILINE)
         return {name: value for name, value in found if name != "PATH"}
 
+    def user(self) -> int:
+        """Whom it runs as."""
+        match = re.search(r"^USER (\d+):", self.text, re.MULTILINE)
+        if match is None:
+            raise ValueError("the Dockerfile has no user by number")
+        return int(match[1])
+
+    def bill_of_materials(self) -> list[str]:
+        """Arguments of its cyclonedx-py."""
+        match = re.search(r"cyclonedx-py (environment .+)$", self.text, re.MULTILINE)
+        if match is None:
+            raise ValueError("the Dockerfile makes no bill of materials")
+        return match[1].split()
+
     def command(self, instruction: str) -> list[str]:
         """An exec-form command: ENTRYPOINT, CMD, or HEALTHCHECK's CMD."""
         match = re.search(rf"^{instruction}.*?(\[.+\])\s*$", self.text, re.MULTILINE)
         if match is None:
             raise ValueError(f"the Dockerfile has no {instruction} in exec form")
         return [str(part) for part in json.loads(match[1])]
+
+
+def confined(command: list[str], user: int) -> list[str]:
+    """Return a command that cannot write anywhere, as ``docker run --read-only`` has it."""
+    script = (
+        "mount -o remount,ro,bind / && "
+        f'exec setpriv --reuid={user} --regid={user} --clear-groups "$@"'
+    )
+    return ["unshare", "--mount", "sh", "-c", script, "sh", *command]
+
+
+def can_confine() -> bool:
+    """Whether this process may do so."""
+    try:
+        probe = subprocess.run(confined(["true"], NOBODY), check=False, capture_output=True)
+    except FileNotFoundError:
+        return False
+    return probe.returncode == 0
 
 
 def install(dockerfile: Dockerfile, source: Path, environment: Path) -> None:
@@ -76,6 +112,18 @@ def install(dockerfile: Dockerfile, source: Path, environment: Path) -> None:
     subprocess.run([*command, *dockerfile.installation()], cwd=source, check=True)
 
 
+def make_bill(dockerfile: Dockerfile, source: Path, environment: Path, file: Path) -> None:
+    """Write down what is in the environment, as the build stage does."""
+    maker = shutil.which("cyclonedx-py", path=str(Path(sys.executable).parent))
+    if maker is None:
+        raise ServerError("There is no cyclonedx-py; make audit installs it.")
+    arguments = [
+        part.replace(INSTALLED_IN, str(environment)) for part in dockerfile.bill_of_materials()
+    ]
+    arguments[arguments.index("--output-file") + 1] = str(file.resolve())
+    subprocess.run([maker, *arguments], cwd=source, check=True)
+
+
 def try_out(dockerfile: Dockerfile, python: str, elsewhere: Path, log: IO[str]) -> None:
     """Start, check and stop the server with the image's own commands."""
     entry_point = [python, *dockerfile.command("ENTRYPOINT")[1:]]
@@ -83,7 +131,10 @@ def try_out(dockerfile: Dockerfile, python: str, elsewhere: Path, log: IO[str]) 
     arguments = [part.replace(":50051", ":0") for part in dockerfile.command("CMD")]
     free = free_address()
     own = dockerfile.environment()["ASR_HEALTH_LISTEN"]
-    with serving([*entry_point, *arguments, "--health-listen", free], elsewhere, log):
+    command = [*entry_point, *arguments, "--health-listen", free]
+    if can_confine():
+        command = confined(command, dockerfile.user())
+    with serving(command, elsewhere, log):
         health = [free if part == own else part for part in dockerfile.command("HEALTHCHECK")[1:]]
         subprocess.run([python, *health], cwd=elsewhere, check=True)
 
@@ -101,12 +152,17 @@ def size_mb(folder: Path) -> float:
 
 def main() -> int:
     """Check; 0 if everything worked."""
+    parser = argparse.ArgumentParser(description="Do what the Dockerfile does, without Docker.")
+    parser.add_argument("--sbom", type=Path, metavar="FILE", help="write the bill of materials")
+    sbom = parser.parse_args().sbom
     dockerfile = Dockerfile((ROOT / "Dockerfile").read_text(encoding="utf-8"))
     # What `docker stop` sends; scripts.serving sends the same.
     if f"STOPSIGNAL {signal.SIGTERM.name}" not in dockerfile.text:
         raise ValueError("the Dockerfile does not stop by SIGTERM")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        # So that the image's user gets in.
+        folder.chmod(0o755)
         environment = folder / "venv"
         install(dockerfile, folder / "src", environment)
         libraries = next(environment.glob("lib/python*/site-packages"))
@@ -117,12 +173,15 @@ def main() -> int:
         elsewhere.mkdir()
         with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
             try:
+                if sbom is not None:
+                    make_bill(dockerfile, folder / "src", environment, sbom)
                 try_out(dockerfile, str(environment / "bin/python"), elsewhere, log)
             except (ServerError, subprocess.CalledProcessError) as error:
                 log.seek(0)
                 print(f"image_check: {error}\n{log.read()}", file=sys.stderr)
                 return 1
-        print(f"Works; {INSTALLED_IN} would take {size_mb(environment):.0f} MB.")
+        how = "as the image's user, read-only" if can_confine() else "unconfined, for want of root"
+        print(f"Works {how}; {INSTALLED_IN} would take {size_mb(environment):.0f} MB.")
     return 0
 
 

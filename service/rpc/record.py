@@ -64,9 +64,8 @@ class Punctuality:
     _noticed_s: float | None = None
     _closed_s: dict[int, float] = field(default_factory=dict)
 
-    def after_s(self, event: Event) -> float | None:
+    def after_s(self, event: Event, now_s: float) -> float | None:
         """Return how long a result took to come; None for what has no beginning to count from."""
-        now_s = time.monotonic()
         match event:
             case SpeechStarted():
                 self._noticed_s = now_s
@@ -144,7 +143,7 @@ class Record:
         for observer in self.observers:
             observer.happened(event)
         self.finals += isinstance(event, FinalResult)
-        after_s = self._punctuality.after_s(event)
+        after_s = self._punctuality.after_s(event, time.monotonic())
         if after_s is None:
             return
         if isinstance(event, FinalResult):

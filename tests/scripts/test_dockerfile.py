@@ -31,7 +31,15 @@ def test_it_runs_our_own_commands(dockerfile):
 
 def test_it_does_not_run_as_root(dockerfile):
     """The user is set by number, and it is not 0."""
-    assert "\nUSER 65532:65532\n" in dockerfile.text
+    assert dockerfile.user() == 65532
+
+
+def test_it_says_what_is_in_it(dockerfile):
+    """A bill of materials of the environment lies in the image."""
+    arguments = dockerfile.bill_of_materials()
+    assert arguments[0] == "environment"
+    assert arguments[-1] == "/opt/venv/bin/python"
+    assert arguments[-2].startswith("/opt/venv/")
 
 
 def test_it_installs_the_pinned_tree(dockerfile):
