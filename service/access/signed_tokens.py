@@ -131,12 +131,16 @@ def _key_set(path: Path, data: bytes) -> dict[str, Key]:
                 continue
             if entry.get("kty") == "oct" or "d" in entry:
                 raise FileError(f"{path} holds a secret key; this server wants public ones alone")
-            public = jwt.PyJWK(entry).key
+            try:
+                public = jwt.PyJWK(entry).key
+            except jwt.PyJWTError:
+                # Of a kind that is not known here; the others count all the same (RFC 7517, 5).
+                continue
             algorithms = _algorithms(path, public)
             if "alg" in entry:
                 algorithms = tuple(name for name in algorithms if name == entry["alg"])
             keys[str(entry.get("kid", ""))] = Key(public, algorithms)
-    except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileError(f"{path} is not a valid JWKS") from error
     if not keys:
         raise FileError(f"{path} holds no key for signatures")

@@ -90,14 +90,16 @@ def read_certificates(files: CertificateFiles) -> Certificates:
     chain, key = read_file(files.certificate), read_file(files.key)
     own = _certificates(files.certificate, chain)[0]
     try:
-        private = load_pem_private_key(key, None)
+        is_its_key = _public(load_pem_private_key(key, None).public_key()) == _public(
+            own.public_key()
+        )
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         # The library's own message may quote what it read.
         raise FileError(
             f"{files.key} holds no private key in PEM without a password; "
             "remove one with: openssl pkey -in FILE"
         ) from error
-    if _public(private.public_key()) != _public(own.public_key()):
+    if not is_its_key:
         raise FileError(f"{files.key} is not the key of the first certificate of its file")
     authority = None
     if files.client_authority is not None:
