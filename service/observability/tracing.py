@@ -102,6 +102,9 @@ class _Call:
         self._span.add_event(kind.__name__, {"after_s": after_s})
 
     def decoded(self, decode: Decode) -> None:
+        # Decodes are in the order of their segments, while speech is ahead of them.
+        for old in [old for old in self._segments if old < decode.segment_id]:
+            self._segments.pop(old).end()
         segment = self._segment(decode.segment_id)
         end_ns = time.time_ns()
         span = self._tracer.start_span(
@@ -143,9 +146,7 @@ class _Call:
         self._span.end()
 
     def _segment(self, segment_id: int) -> _Segment:
-        """Return the span of a segment; those before it are over."""
-        for old in [old for old in self._segments if old < segment_id]:
-            self._segments.pop(old).end()
+        """Return the span of a segment."""
         segment = self._segments.get(segment_id)
         if segment is None:
             span = self._tracer.start_span(

@@ -34,10 +34,14 @@ def exporter(monkeypatch) -> InMemorySpanExporter:
 TRACED = {"otlp_endpoint": "http://collector.example:4317"}
 
 
-async def test_a_stream_is_a_tree_of_spans(serve, exporter):
-    """One span for the stream, under it its segments, under them their decodes."""
+@pytest.mark.parametrize("model", ["scripted", "scripted?delay_ms=200"])
+async def test_a_stream_is_a_tree_of_spans(serve, exporter, model):
+    """One span for the stream, under it its segments, under them their decodes.
+
+    Also where speech is ahead of its decodes.
+    """
     metadata = (("traceparent", f"00-{TRACE}-{PARENT}-01"),)
-    async with serve(**TRACED) as running, stub_for(running.address) as stub:
+    async with serve(**TRACED, model=[model]) as running, stub_for(running.address) as stub:
         messages = [config(interim_results=True), *audio(SPEECH)]
         async for _ in stub.StreamingRecognize(messages, metadata=metadata):
             pass

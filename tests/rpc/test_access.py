@@ -136,10 +136,10 @@ async def test_tokens_come_and_go_while_the_server_runs(serve, tokens):
 
 async def test_a_token_that_expires_ends_its_stream_in_good_order(serve, tokens):
     """The stream is told, what it said is made final, and then it ends with TOKEN_EXPIRED."""
-    tokens.add("ann", lasts_s=0.8)
-    settings = tokens.settings | {"notice_s": 0.3}
+    settings = tokens.settings | {"notice_s": 0.5}
     async with serve(**settings) as running, stub_for(running.address) as stub:
-        messages = paced([config(), *SPEECH, *audio(bytes(32_000 * 60))], 0.01)
+        tokens.add("ann", lasts_s=2)
+        messages = paced([config(), *SPEECH, *audio(bytes(32_000 * 600))], 0.01)
         transcripts = []
         with pytest.raises(grpc.aio.AioRpcError) as end:  # noqa: PT012 - what came before counts
             async for transcript in stub.StreamingRecognize(messages, metadata=tokens.of("ann")):
@@ -152,10 +152,10 @@ async def test_a_token_that_expires_ends_its_stream_in_good_order(serve, tokens)
 
 async def test_a_stream_may_outlive_its_token_where_the_server_allows(serve, tokens):
     """With --max-expired-s a stream goes on; only the next one needs a new token."""
-    tokens.add("ann", lasts_s=0.2)
     settings = tokens.settings | {"max_expired_s": 60, "notice_s": 0}
     async with serve(**settings) as running, stub_for(running.address) as stub:
-        transcripts = await hear(stub, "ann", paced([config(), *SPEECH], 0.05))
+        tokens.add("ann", lasts_s=1)
+        transcripts = await hear(stub, "ann", paced([config(), *SPEECH], 0.25))
         assert text(transcripts) == "alfa bravo"
         assert await reason_of(hear(stub, "ann", [config()])) == "TOKEN_EXPIRED"
 
