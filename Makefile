@@ -8,17 +8,19 @@ PYTHON ?= python3
 TESTS ?=
 BENCHMARKS ?=
 MIC ?=
+WEB ?=
 IMAGE ?= streaming-speech
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-ALL_INSTALLED := $(VENV)/installed-transformers
+WEB_INSTALLED := $(VENV)/installed-web
+ALL_INSTALLED := $(VENV)/installed-all
 DEEPSPEECH_INSTALLED := $(VENV)/installed-deepspeech
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format protos deepspeech bench image mic clean
+.PHONY: help setup demo test check format protos deepspeech bench image mic web clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +38,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[mic,dev]'
 	@touch $@
 
+$(WEB_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint constraints.txt --editable '.[web]'
+	@touch $@
+
 # torch is large, and only the recognizers of transformers and their tests want it.
 $(ALL_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-	  --constraint constraints.txt --editable '.[mic,transformers,dev]'
+	  --constraint constraints.txt --editable '.[mic,web,transformers,browser,dev]'
 	@touch $@
 
 deepspeech: $(DEEPSPEECH_INSTALLED) ## Place the libraries of DeepSpeech and Coqui STT
@@ -83,6 +90,9 @@ bench: setup ## Measure the figures that the README states
 
 mic: setup ## Talk to a running server through the microphone
 	@$(BIN)/python -m client.mic $(MIC)
+
+web: $(WEB_INSTALLED) ## Open the browser demo, with a server of its own
+	@$(BIN)/python -m client.web --embedded --open $(WEB)
 
 image: ## Build the container image
 	docker build --tag $(IMAGE) .

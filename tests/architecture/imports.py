@@ -71,6 +71,8 @@ RESTRICTED = {
     "huggingface_hub": ("service.recognizers.hub",),
     "onnxruntime": ("service.detectors.silero",),
     # Of the extra `evaluate`: nothing else may fail where they are not installed.
+    "gradio": ("client.web",),
+    "starlette": ("client.web.socket",),
     "jiwer": ("client.evaluation",),
     "whisper_normalizer": ("client.evaluation",),
     "sounddevice": ("client.portaudio",),
