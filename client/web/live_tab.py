@@ -25,7 +25,7 @@ def lay_out(demo: gr.Blocks, server: str, tickets: Tickets) -> None:
         start = gr.Button("Start listening", variant="primary", elem_id="live-start")
         stop = gr.Button("Stop", variant="stop", elem_id="live-stop")
         copy = gr.Button("Copy the text", elem_id="live-copy")
-    gr.HTML(_PANEL, elem_id="live-panel")
+    gr.HTML(_PANEL, elem_id="live-panel", apply_default_css=False)
     answer = gr.Textbox(visible="hidden")
 
     async def admit(*values: object) -> str:

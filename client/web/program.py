@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from client.serving import ServerError, serving
 from client.web import page, theme
 from client.web.socket import routes
 from client.web.tickets import Tickets
+
+LARGEST_FILE = "1gb"
+"""Of an upload: an hour and a half of stereo WAV at 44.1 kHz."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,9 +52,14 @@ def _server(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _serve(options: argparse.Namespace, server: str, stop: threading.Event) -> int:
+    with tempfile.TemporaryDirectory(prefix="speech-") as folder:
+        return _launch(options, server, Path(folder), stop)
+
+
+def _launch(options: argparse.Namespace, server: str, folder: Path, stop: threading.Event) -> int:
     port = options.port or _free_port(options.host)
     tickets = Tickets()
-    demo = page.build(server, tickets)
+    demo = page.build(server, tickets, folder)
     try:
         _, local, shared = demo.launch(
             server_name=options.host,
@@ -61,6 +70,8 @@ def _serve(options: argparse.Namespace, server: str, stop: threading.Event) -> i
             prevent_thread_lock=True,
             quiet=True,
             footer_links=[],
+            allowed_paths=[str(folder)],
+            max_file_size=LARGEST_FILE,
             ssr_mode=False,
             app_kwargs={"routes": routes(server, tickets)},
             theme=theme.make(),
