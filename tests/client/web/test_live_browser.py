@@ -3,6 +3,7 @@
 import asyncio
 
 import numpy as np
+import pytest
 import soundfile
 import soxr
 
@@ -19,6 +20,9 @@ from tests.client.web.browser import (
     write_recording,
 )
 from tests.samples import FOLDER
+
+pytestmark = pytest.mark.timeout(240)
+"""Starting the demo and a browser takes a busy machine half a minute by itself."""
 
 
 def sample_recording(path, name, before_s=0.5):
