@@ -107,7 +107,7 @@ def side_by_side(columns: Sequence[Column], reference: str, normalizer: Normaliz
         f'<p class="hint">Marked against {what}, without case and marks: '
         "<del>missing</del>, <ins>heard instead or added</ins></p>"
     )
-    return f'<div class="compared">{key}<div class="columns">{cells}</div></div>'
+    return f'<div class="compared">{key}<div class="ways">{cells}</div></div>'
 
 
 def _cell(column: Column, comparison: Comparison | None, *, is_measure: bool) -> str:
@@ -120,6 +120,6 @@ def _cell(column: Column, comparison: Comparison | None, *, is_measure: bool) ->
         facts.insert(1, f"{rate:.1f} %")
     body = escape(column.text) if comparison is None or is_measure else marked(comparison)
     return (
-        f'<section class="column{naive}" aria-label="{label}"><h3>{label}</h3>'
+        f'<section class="way{naive}" aria-label="{label}"><h3>{label}</h3>'
         f'<p class="hint">{" · ".join(facts)}</p><p>{body or "nothing"}</p></section>'
     )

@@ -85,7 +85,7 @@ def _launch(options: argparse.Namespace, server: str, folder: Path, stop: thread
         print("client.web: Gradio's tunnel cannot be reached; no link", file=sys.stderr)
     print(f"open {shared or local} (server: {server}); Ctrl-C ends", flush=True)
     stop.wait()
-    demo.close()
+    demo.close(verbose=False)
     return ExitCode.OK
 
 

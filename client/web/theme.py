@@ -22,6 +22,8 @@ def make() -> gr.themes.Base:
     )
     # Gradio's own blue under white letters has a contrast of 3 to 1; these have 5 or more.
     return theme.set(
+        color_accent="*primary_700",
+        color_accent_soft="*primary_100",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",

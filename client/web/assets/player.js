@@ -7,5 +7,6 @@ document.addEventListener("click", ({ target }) => {
   const audio = word?.closest(".result").querySelector("audio");
   if (!audio) return;
   audio.currentTime = Math.max(0, Number(word.dataset.at) - LEAD_S);
-  audio.play();
+  // Whoever pauses before it has begun has not met an error.
+  audio.play().catch(() => {});
 });

@@ -90,3 +90,11 @@ async def spoken(page) -> AsyncIterator[str]:
 
 async def problem(page) -> str:
     return await page.inner_text("#live-panel .problem")
+
+
+async def open_tab(page, url, name):
+    """Open the demo on one of its tabs, once it knows the server's models."""
+    await page.goto(url)
+    await page.wait_for_function("document.querySelector('.about')?.innerText.length > 10")
+    await page.get_by_role("tab", name=name).click()
+    await page.get_by_role("tab", name=name, selected=True).wait_for()

@@ -174,7 +174,8 @@ PALE = """
     .filter((e) => e.checkVisibility() && !e.closest('svg, [disabled]')
       && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
     .map((e) => {
-      const [a, b] = [light(rgba(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+      const own = light(rgba(getComputedStyle(e).color));
+      const [a, b] = [own, light(behind(e))].sort((x, y) => y - x);
       return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 120)];
     })
     .filter(([ratio]) => ratio < 4.5)
