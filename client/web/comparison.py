@@ -116,8 +116,12 @@ def _cell(column: Column, comparison: Comparison | None, *, is_measure: bool) ->
     facts = [f"took {column.took_s:.1f} s"]
     if comparison is not None and not is_measure:
         rate = 100 * comparison.word_errors / comparison.words
-        facts.insert(0, f"{comparison.word_errors} differences in {comparison.words} words")
-        facts.insert(1, f"{rate:.1f} %")
+        differences = "difference" if comparison.word_errors == 1 else "differences"
+        facts = [
+            f"{comparison.word_errors} {differences} in {comparison.words} words",
+            f"{rate:.1f} %",
+            *facts,
+        ]
     body = escape(column.text) if comparison is None or is_measure else marked(comparison)
     return (
         f'<section class="way{naive}" aria-label="{label}"><h3>{label}</h3>'

@@ -20,12 +20,13 @@ _PRIME = "(...values) => { window.speech.prime(); return values; }"
 
 def lay_out(demo: gr.Blocks, server: str, tickets: Tickets) -> None:
     """Lay the tab out and say what its buttons do."""
-    picker = ModelPicker(demo, server)
     with gr.Row():
         start = gr.Button("Start listening", variant="primary", elem_id="live-start")
         stop = gr.Button("Stop", variant="stop", elem_id="live-stop")
         copy = gr.Button("Copy the text", elem_id="live-copy")
     gr.HTML(_PANEL, elem_id="live-panel", apply_default_css=False)
+    # Below the words, which on a phone would come out of sight otherwise.
+    picker = ModelPicker(demo, server)
     answer = gr.Textbox(visible="hidden")
 
     async def admit(*values: object) -> str:

@@ -46,7 +46,8 @@ def _server(options: argparse.Namespace) -> Iterator[str]:
         return
     print("starting a server …", file=sys.stderr)
     models = [part for spec in options.model for part in ("--model", spec)]
-    command = [sys.executable, "-m", "service", "--listen", "127.0.0.1:0", *models]
+    command = [sys.executable, "-m", "service", "--listen", "127.0.0.1:0"]
+    command += ["--log-level", "warning", *models]
     with serving(command, Path.cwd(), sys.stderr) as running:
         yield running.address
 

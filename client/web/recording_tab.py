@@ -35,8 +35,7 @@ def lay_out(demo: gr.Blocks, server: str, folder: Path) -> None:
     result = gr.HTML(elem_id="recording-result", apply_default_css=False, min_height=80)
     with gr.Row():
         files = [
-            gr.DownloadButton(f"Download {ending.upper()}", interactive=False)
-            for ending in DOWNLOADS
+            gr.DownloadButton(f"Save {ending.upper()}", interactive=False) for ending in DOWNLOADS
         ]
 
     async def recognize(

@@ -16,6 +16,11 @@ const panel = () => document.querySelector("#live-panel");
 function show(state, sentence) {
   document.body.dataset.live = state;
   panel().querySelector(".status").textContent = sentence;
+  // Start and stop take turns in being there; whoever uses the keyboard stays where the other was.
+  const [start, stop] = [document.querySelector("#live-start"), document.querySelector("#live-stop")];
+  if ([start, stop, document.body].includes(document.activeElement)) {
+    (state === "idle" ? start : stop).focus();
+  }
 }
 
 function complain(sentence) {
@@ -35,10 +40,17 @@ class Session {
 
   async start() {
     try {
-      this.source = await microphone.open((block) => this.send(block), () => this.stop());
+      this.source = await microphone.open((block) => this.send(block), () => {
+        complain("The microphone stopped by itself; was it unplugged?");
+        this.stop();
+      });
     } catch (error) {
       if (!(error instanceof microphone.MicrophoneError)) throw error;
       this.end(error.message);
+      return;
+    }
+    if (this.ended) {
+      await this.source.stop();
       return;
     }
     const address = new URL(`speech/live/${this.ticket}`, document.baseURI);
@@ -47,6 +59,7 @@ class Session {
     this.socket.onopen = () => {
       this.socket.send(JSON.stringify({ rate_hz: this.source.rate_hz }));
       for (const audio of this.waiting.splice(0)) this.socket.send(audio);
+      this.tellEnd();
     };
     this.socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
     this.socket.onclose = () => this.end("The connection to the demo was lost; is it still running?");
@@ -97,14 +110,17 @@ class Session {
         this.end(event.sentence);
         break;
       case "ended":
-        this.end("");
+        this.end(panel().querySelector(".problem").textContent);
         break;
     }
   }
 
   measure(event, interim) {
-    lagsMs.push(Date.now() - event.at_ms);
-    if (lagsMs.length > KEPT_LAGS) lagsMs.shift();
+    // In the frame that shows it, not when it was merely written.
+    requestAnimationFrame(() => {
+      lagsMs.push(Date.now() - event.at_ms);
+      if (lagsMs.length > KEPT_LAGS) lagsMs.shift();
+    });
     if (!interim) return;
     this.delaysMs.push(performance.now() - this.beganMs - 1000 * event.end_s);
     if (this.delaysMs.length > KEPT_DELAYS) this.delaysMs.shift();
@@ -116,9 +132,18 @@ class Session {
   async stop() {
     if (this.stopping || this.ended) return;
     this.stopping = true;
+    if (!this.source) {
+      this.end("");
+      return;
+    }
     show("stopping", "Finishing");
-    const samples = await this.source.stop();
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ samples }));
+    this.samples = await this.source.stop();
+    this.tellEnd();
+  }
+
+  tellEnd() {
+    if (this.samples === undefined || this.socket.readyState !== WebSocket.OPEN) return;
+    this.socket.send(JSON.stringify({ samples: this.samples }));
   }
 
   end(problem) {
@@ -148,12 +173,15 @@ export async function start(answer) {
     show("idle", "Stopped");
     return;
   }
+  // Whoever has pressed stop meanwhile does not want to be listened to any more.
+  if (document.body.dataset.live !== "starting") return;
   session = new Session(ticket);
   await session.start();
 }
 
 export async function stop() {
-  await session?.stop();
+  if (session) await session.stop();
+  else if (document.body.dataset.live === "starting") show("idle", "Stopped");
 }
 
 export async function copy() {

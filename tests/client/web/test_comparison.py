@@ -51,7 +51,7 @@ def test_differences_are_marked_against_the_first_or_the_reference():
     assert "2 differences in 3 words · 66.7 %" in page
     assert "Naive: independent pieces of 2 s" in page
     page = side_by_side(columns, "One two.", Normalizer.BASIC)
-    assert "1 differences in 2 words" in page
+    assert "1 difference in 2 words" in page
     assert "<ins>three</ins>" in page
 
 
