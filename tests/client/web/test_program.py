@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from client.cli import ExitCode
+from tests.client.fake_server import fake_server
 from tests.client.programs import outcome, start
+from tests.client.web import browser
 from tests.client.web.conftest import free_address
 
 pytest.importorskip("gradio", reason="the extra web is not installed")
@@ -100,3 +102,23 @@ async def test_strangers_are_kept_out():
 def fetch(url: str) -> str:
     with urllib.request.urlopen(url) as response:  # noqa: S310 - of this machine
         return response.read().decode()
+
+
+async def test_a_name_and_a_password_open_the_page():
+    """Who signs in as --auth says sees the page, and may start a session."""
+    browser.chromium()
+    server = free_address()
+    arguments = ("--auth", "team:secret", "--server", server)
+    async with (
+        fake_server(listen=server),
+        running(*arguments) as (_, url, _),
+        browser.opened(recording=None) as page,
+    ):
+        await page.goto(url)
+        await page.get_by_test_id("textbox").fill("team")
+        await page.get_by_test_id("password").fill("secret")
+        await page.get_by_role("button", name="Login").click()
+        await page.wait_for_function("document.querySelector('.about')?.innerText.length > 10")
+        await page.click("#live-start")
+        await browser.wait_for_state(page, "listening")
+        await browser.stop_listening(page)

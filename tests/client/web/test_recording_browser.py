@@ -109,3 +109,22 @@ async def test_ways_side_by_side(demo, serve, words_file):
         assert "1 difference in 6 words" in columns[0]
         assert await page.locator(".way del").first.inner_text() == "golf"
         assert page.problems == []
+
+
+async def test_a_page_that_is_closed_asks_for_nothing_more(demo, serve, tmp_path):
+    """A recognition whose page is closed gives its place on the server back before its end."""
+    path = tmp_path / "long.flac"
+    words = np.concatenate([tones("alfa bravo"), quiet(1400)])
+    soundfile.write(path, np.tile(words, 300), 16_000)
+    async with (
+        serve(listen=demo.server, model=["scripted?delay_ms=500"]) as server,
+        opened() as page,
+    ):
+        await open_tab(page, demo.url, "Recording")
+        await choose(page, path)
+        await page.click("#recording-start")
+        await page.wait_for_selector("#recording-result .word")
+        assert server.engine.slots.taken == 1
+        await page.close()
+        await server.engine.slots.wait_until_free(30)
+        assert server.engine.slots.taken == 0
