@@ -98,3 +98,49 @@ async def open_tab(page, url, name):
     await page.wait_for_function("document.querySelector('.about')?.innerText.length > 10")
     await page.get_by_role("tab", name=name).click()
     await page.get_by_role("tab", name=name, selected=True).wait_for()
+
+
+UNNAMED = """
+[...document.querySelectorAll('button, input, textarea, select, meter, audio')]
+  .filter(e => e.checkVisibility() && !(e.labels?.length || e.ariaLabel || e.title
+    || e.getAttribute('aria-labelledby') || e.innerText?.trim()))
+  .map(e => e.outerHTML.slice(0, 200))
+"""
+"""Script: controls that have no name for a screen reader."""
+
+PALE = """
+(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b]
+    .map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const probe = document.body.appendChild(document.createElement('i'));
+  probe.style.background = 'Canvas';
+  const sheet = rgba(getComputedStyle(probe).backgroundColor);
+  probe.remove();
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const found = rgba(getComputedStyle(e).backgroundColor);
+      if (found[3] === 255) return found;
+    }
+    return sheet;
+  };
+  return [...document.querySelectorAll('body *')]
+    .filter((e) => e.checkVisibility() && !e.closest('svg, [disabled]')
+      && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .map((e) => {
+      const own = light(rgba(getComputedStyle(e).color));
+      const [a, b] = [own, light(behind(e))].sort((x, y) => y - x);
+      return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 120)];
+    })
+    .filter(([ratio]) => ratio < 4.5)
+    .map(([ratio, html]) => `${ratio.toFixed(2)} ${html}`);
+})()
+"""
+"""Script: visible texts with a contrast below 4.5 to 1."""

@@ -8,7 +8,9 @@ import pytest
 
 from service.recognizers.scripted import VOCABULARY
 from tests.client.web.browser import (
+    PALE,
     RATE_HZ,
+    UNNAMED,
     finals,
     opened,
     problem,
@@ -136,49 +138,8 @@ async def test_the_page_fits_and_is_labelled(demo, serve, scheme):
             await page.get_by_role("tab", name=tab).click()
             await page.get_by_role("tab", name=tab, selected=True).wait_for()
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            unnamed = await page.evaluate(UNNAMED)
-            assert unnamed == []
+            assert await page.evaluate(UNNAMED) == []
             assert await page.evaluate(PALE) == []
         assert page.problems == []
     here = (demo.url, "data:", "blob:", demo.url.replace("http", "ws"))
     assert [url for url in asked if not url.startswith(here)] == []
-
-
-UNNAMED = """
-[...document.querySelectorAll('button, input, textarea, select, meter, audio')]
-  .filter(e => e.checkVisibility() && !(e.labels?.length || e.ariaLabel || e.title
-    || e.getAttribute('aria-labelledby') || e.innerText?.trim()))
-  .map(e => e.outerHTML.slice(0, 200))
-"""
-
-PALE = """
-(() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgba = (colour) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => [r, g, b]
-    .map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const found = rgba(getComputedStyle(e).backgroundColor);
-      if (found[3] === 255) return found;
-    }
-    return [255, 255, 255, 255];
-  };
-  return [...document.querySelectorAll('body *')]
-    .filter((e) => e.checkVisibility() && !e.closest('svg, [disabled]')
-      && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
-    .map((e) => {
-      const own = light(rgba(getComputedStyle(e).color));
-      const [a, b] = [own, light(behind(e))].sort((x, y) => y - x);
-      return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 120)];
-    })
-    .filter(([ratio]) => ratio < 4.5)
-    .map(([ratio, html]) => `${ratio.toFixed(2)} ${html}`);
-})()
-"""
