@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 LONGEST_S = 120.0
-"""A server keeps up to 60 s waiting for their finals; the rest is patience while it restarts."""
+"""Audio that no stream has taken: patience while a server restarts, or is slow."""
+
+UNSETTLED_S = 150.0
+"""Audio that a stream has taken and that may not be final. A server that has 60 s waiting for
+their finals takes no more, and buffers on the way hold less than another minute; older audio is
+settled, though in silence nobody says so."""
+
+BLOCK_S = 0.5
 
 
 class Backlog:
@@ -21,6 +28,7 @@ class Backlog:
         self._audio = bytearray()
         self._begin_bytes = 0
         self._closed = False
+        self._block_bytes = max(1, int(BLOCK_S * bytes_per_s / sample_bytes)) * sample_bytes
         self._more = asyncio.Event()
 
     @property
@@ -36,7 +44,7 @@ class Backlog:
     @property
     def is_full(self) -> bool:
         """Whether more audio waits than is kept for anyone."""
-        return len(self._audio) > LONGEST_S * self._bytes_per_s
+        return len(self._audio) > (LONGEST_S + UNSETTLED_S) * self._bytes_per_s
 
     def add(self, audio: bytes) -> None:
         """Append what was just captured."""
@@ -61,10 +69,12 @@ class Backlog:
         at_bytes = self._begin_bytes
         while True:
             # What was read may have become final and be gone by now; what was not read cannot.
-            ahead = bytes(self._audio[at_bytes - self._begin_bytes :])
+            begin = at_bytes - self._begin_bytes
+            ahead = bytes(self._audio[begin : begin + self._block_bytes])
             if ahead:
                 at_bytes += len(ahead)
                 yield ahead
+                self.forget(at_bytes / self._bytes_per_s - UNSETTLED_S)
             elif self._closed:
                 return
             else:

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.web.backlog import LONGEST_S, Backlog
+from client.web.backlog import LONGEST_S, UNSETTLED_S, Backlog
 
 BYTES_PER_S = 32_000
 
@@ -58,7 +58,22 @@ async def test_forgetting_does_not_disturb_a_reader():
 def test_it_has_a_bound():
     """Nobody is waited for with more than a stated number of seconds of audio."""
     backlog = Backlog(BYTES_PER_S)
-    backlog.add(bytes(int(LONGEST_S * BYTES_PER_S)))
+    backlog.add(bytes(int((LONGEST_S + UNSETTLED_S) * BYTES_PER_S)))
     assert not backlog.is_full
     backlog.add(b"12")
     assert backlog.is_full
+
+
+async def test_what_was_taken_long_ago_is_settled():
+    """Of audio that streams take, no more is kept than a server can have waiting, so that hours
+    of silence, in which no final comes, fill nothing."""
+    backlog = Backlog(BYTES_PER_S)
+    blocks = backlog.blocks()
+    minute = bytes(60 * BYTES_PER_S)
+    for _ in range(60):
+        backlog.add(minute)
+        taken_bytes = 0
+        while taken_bytes < len(minute):
+            taken_bytes += len(await anext(blocks))
+        assert not backlog.is_full
+    assert 3600 - UNSETTLED_S - 1 <= backlog.begin_s <= 3600 - UNSETTLED_S
