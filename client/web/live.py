@@ -149,7 +149,7 @@ class _Session:
 
 def sentence_of(error: RecognitionError) -> str:
     """Say what went wrong as the page shows it."""
-    if error.server_full:
+    if error.reason == "SERVER_FULL":
         return f"Every place on the server is taken; try again in a while. ({error.message})"
     sentence = str(error)
     return sentence[0].upper() + sentence[1:] + ("" if sentence.endswith(".") else ".")
@@ -157,5 +157,8 @@ def sentence_of(error: RecognitionError) -> str:
 
 def waiting_sentence(error: RecognitionError) -> str:
     """Say that the session goes on by itself."""
-    why = "has no free place" if error.server_full else "does not answer"
+    why = _WHY_WAITING.get(error.reason, "does not answer")
     return f"The server {why}. Go on speaking: what you say is kept until it is back."
+
+
+_WHY_WAITING = {"SERVER_FULL": "has no free place", "DRAINING": "is being stopped or restarted"}

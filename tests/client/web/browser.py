@@ -16,6 +16,8 @@ RATE_HZ = 44_100
 
 FLAGS = (
     "--no-sandbox",
+    # Containers have little shared memory.
+    "--disable-dev-shm-usage",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",
 )
