@@ -77,23 +77,24 @@ async def test_a_recording_made_on_the_page(demo, serve, tmp_path):
         assert "alfa bravo" in await page.inner_text("#recording-result")
 
 
-async def test_what_cannot_be_recognized_is_said(demo, serve, tmp_path):
-    """No file, a file that is no audio, no server: a sentence, without paths of this machine."""
+async def test_what_cannot_be_recognized_is_said(demo, serve, words_file, tmp_path):
+    """No server, no file, a file that is no audio: a sentence, without paths of this machine."""
     bad = tmp_path / "bad.wav"
     bad.write_text("no audio")
     async with opened() as page:
+        problem = page.locator("#recording-result .problem")
+        await open_tab(page, demo.url, "Recording")
+        await choose(page, words_file)
+        await page.click("#recording-start")
+        await problem.get_by_text("No server answers").wait_for()
         async with serve(listen=demo.server):
             await open_tab(page, demo.url, "Recording")
             await page.click("#recording-start")
-            problem = page.locator("#recording-result .problem")
-            await problem.wait_for()
-            assert "There is no recording yet" in await problem.inner_text()
+            await problem.get_by_text("There is no recording yet").wait_for()
             await choose(page, bad)
             await page.click("#recording-start")
             await problem.get_by_text("bad.wav is not audio").wait_for()
             assert "/" not in await problem.inner_text()
-        await page.click("#recording-start")
-        await problem.get_by_text("No server answers").wait_for()
 
 
 async def test_ways_side_by_side(demo, serve, words_file):
