@@ -5,6 +5,7 @@ import { Transcript } from "./transcript.js";
 const KEPT_LAGS = 1000;
 const KEPT_DELAYS = 5;
 const SLOW_BYTES = 1_000_000;
+const TOO_SLOW = "The connection to the demo is too slow for sound; what you say arrives late.";
 
 let session = null;
 
@@ -35,6 +36,7 @@ class Session {
     this.waiting = [];
     this.delaysMs = [];
     this.beganMs = null;
+    this.slow = false;
     this.ended = false;
   }
 
@@ -74,15 +76,15 @@ class Session {
       return;
     }
     this.socket.send(audio);
-    if (this.socket.bufferedAmount > SLOW_BYTES) {
-      complain("The connection to the demo is too slow for sound; what you say arrives late.");
-    }
+    const slow = this.socket.bufferedAmount > SLOW_BYTES;
+    if (slow !== this.slow) complain(slow ? TOO_SLOW : "");
+    this.slow = slow;
   }
 
   hear(event) {
     switch (event.kind) {
       case "started":
-        show("listening", "Listening");
+        if (!this.stopping) show("listening", "Listening");
         break;
       case "speech":
         panel().dataset.speaking = event.speaking;
@@ -96,11 +98,11 @@ class Session {
         this.measure(event, false);
         break;
       case "waiting":
-        show("waiting", "Waiting for the server");
+        if (!this.stopping) show("waiting", "Waiting for the server");
         complain(event.sentence);
         break;
       case "resumed":
-        show("listening", "Listening again");
+        if (!this.stopping) show("listening", "Listening again");
         complain("");
         break;
       case "warning":
