@@ -8,17 +8,19 @@ PYTHON ?= python3
 TESTS ?=
 BENCHMARKS ?=
 MIC ?=
+WEB ?=
 IMAGE ?= streaming-speech
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-ALL_INSTALLED := $(VENV)/installed-transformers
+WEB_INSTALLED := $(VENV)/installed-web
+ALL_INSTALLED := $(VENV)/installed-all
 DEEPSPEECH_INSTALLED := $(VENV)/installed-deepspeech
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format protos deepspeech bench audit sbom image mic clean
+.PHONY: help setup demo test check format protos deepspeech bench audit sbom image mic web clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +38,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[mic,dev]'
 	@touch $@
 
+$(WEB_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint constraints.txt --editable '.[web]'
+	@touch $@
+
 # torch is large, and only the recognizers of transformers and their tests want it.
 $(ALL_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-	  --constraint constraints.txt --editable '.[mic,transformers,dev]'
+	  --constraint constraints.txt --editable '.[mic,web,transformers,browser,dev]'
 	@touch $@
 
 deepspeech: $(DEEPSPEECH_INSTALLED) ## Place the libraries of DeepSpeech and Coqui STT
@@ -84,7 +91,7 @@ bench: setup ## Measure the figures that the README states
 mic: setup ## Talk to a running server through the microphone
 	@$(BIN)/python -m client.mic $(MIC)
 
-audit: setup ## Look for known vulnerabilities and dangerous code; needs pypi.org
+audit: setup ## Look for known vulnerabilities and dangerous code; needs the network
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	  --constraint constraints.txt --editable '.[audit]'
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service client scripts
@@ -94,6 +101,9 @@ sbom: setup ## Write what the image holds to sbom.cdx.json, and try the image wi
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	  --constraint constraints.txt --editable '.[audit]'
 	$(BIN)/python -m scripts.image_check --sbom sbom.cdx.json
+
+web: $(WEB_INSTALLED) ## Open the browser demo, with a server of its own
+	@$(BIN)/python -m client.web --embedded --open $(WEB)
 
 image: ## Build the container image
 	docker build --tag $(IMAGE) .

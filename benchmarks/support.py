@@ -18,7 +18,7 @@ import soxr
 from numpy.typing import NDArray
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from scripts.serving import serving
+from client.serving import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE_HZ = 16_000

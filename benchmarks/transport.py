@@ -25,8 +25,8 @@ import numpy as np
 import uvloop
 
 from benchmarks.support import ROOT
+from client.serving import serving
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
-from scripts.serving import serving
 
 MESSAGE = asr_pb2.AudioChunk(audio=bytes(3_200))
 MESSAGE_S = 0.1

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from scripts.serving import ServerError, serving
+from client.serving import ServerError, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDING = Path("samples/demo.flac")

@@ -25,7 +25,7 @@ import venv
 from pathlib import Path
 from typing import IO
 
-from scripts.serving import ServerError, serving
+from client.serving import ServerError, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLED_IN = "/opt/venv"
@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--sbom", type=Path, metavar="FILE", help="write the bill of materials")
     sbom = parser.parse_args().sbom
     dockerfile = Dockerfile((ROOT / "Dockerfile").read_text(encoding="utf-8"))
-    # What `docker stop` sends; scripts.serving sends the same.
+    # What `docker stop` sends; client.serving sends the same.
     if f"STOPSIGNAL {signal.SIGTERM.name}" not in dockerfile.text:
         raise ValueError("the Dockerfile does not stop by SIGTERM")
     with tempfile.TemporaryDirectory() as name:

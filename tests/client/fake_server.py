@@ -142,15 +142,17 @@ class _Servicer(asr_pb2_grpc.SpeechServiceServicer):
 
 @asynccontextmanager
 async def fake_server(
-    handler: Handler = count_bytes, models: list[Model] | None = None
+    handler: Handler = count_bytes,
+    models: list[Model] | None = None,
+    listen: str = "127.0.0.1:0",
 ) -> AsyncIterator[FakeServer]:
-    """Run a server on a free port of loopback."""
+    """Run a server, on a free port of loopback unless told otherwise."""
     state = FakeServer()
     if models is not None:
         state.models = models
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     asr_pb2_grpc.add_SpeechServiceServicer_to_server(_Servicer(state, handler), server)
-    state.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    state.address = f"127.0.0.1:{server.add_insecure_port(listen)}"
     await server.start()
     state.stop = partial(server.stop, None)
     try:

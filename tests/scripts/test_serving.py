@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from scripts.serving import ServerError, serving
+from client.serving import ServerError, serving
 
 READY_AND_WAIT = "print('listening on 127.0.0.1:4711, models: x')\n" + "import time\ntime.sleep(60)"
 

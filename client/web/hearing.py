@@ -1,0 +1,84 @@
+"""Recognizing a whole recording, whatever is then shown of it."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from client.messages import joined_text, to_seconds
+from client.prefetch import prefetched
+from client.sources import Source, SourceError, open_recording
+from client.stream import Client, StreamingConfig
+from protos.asr.v1.asr_pb2 import Result, Transcript
+
+LONGEST_S = 2 * 3600.0
+"""Of a recording, on the page; client.file takes any."""
+
+BLOCK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What was heard of a recording so far."""
+
+    transcripts: tuple[Transcript, ...] = ()
+    """All but interims, in order."""
+
+    processed_s: float = 0.0
+    duration_s: float | None = None
+    """Of the recording; None where it is not known before its end."""
+
+    took_s: float = 0.0
+    """Wall-clock time since the stream was opened."""
+
+    results: tuple[Result, ...] = field(default=())
+    """The finals."""
+
+    @property
+    def text(self) -> str:
+        """The transcript."""
+        return joined_text(self.results)
+
+
+def open_short(path: str) -> Source:
+    """Open a recording that is not too long for the page.
+
+    Raises:
+        SourceError: It cannot be read, or is too long.
+    """
+    source = open_recording(path)
+    if source.duration_s is not None and source.duration_s > LONGEST_S:
+        raise SourceError(
+            f"The recording lasts {source.duration_s / 3600:.1f} hours; this page takes "
+            f"{LONGEST_S / 3600:g}. For longer ones there is: python -m client.file"
+        )
+    return source
+
+
+async def hear(client: Client, source: Source, config: StreamingConfig) -> AsyncIterator[Hearing]:
+    """Stream a recording as fast as the server takes it; gives what is known after each step.
+
+    A final is a decode in full context, the same as `Recognize` gives; streamed, a long
+    recording shows its progress and has no largest size.
+
+    Raises:
+        SourceError: The recording cannot be read to its end.
+        RecognitionError: The server refused or ended the stream.
+    """
+    own = StreamingConfig(audio_format=source.audio_format)
+    own.MergeFrom(config)
+    transcripts: list[Transcript] = []
+    results: list[Result] = []
+    began_s = time.monotonic()
+    async with client.stream(own) as stream:
+        stream.feed(prefetched(lambda: source.blocks(BLOCK_S)))
+        async for transcript in stream:
+            transcripts.append(transcript)
+            if transcript.HasField("final_result"):
+                results.append(transcript.final_result)
+            yield Hearing(
+                tuple(transcripts),
+                to_seconds(transcript.processed_offset),
+                source.duration_s,
+                time.monotonic() - began_s,
+                tuple(results),
+            )

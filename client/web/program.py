@@ -1,0 +1,97 @@
+"""Starts the page, and the server beside it where one is wanted."""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+# Gradio reads these when it is imported. The page asks nothing of the network.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from client.cli import ExitCode
+from client.serving import ServerError, serving
+from client.web import page, theme
+from client.web.socket import routes
+from client.web.tickets import Tickets
+
+LARGEST_FILE = "1gb"
+"""Of an upload: an hour and a half of stereo WAV at 44.1 kHz."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C or SIGTERM; returns the exit code."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with _server(options) as address:
+            return _serve(options, address, stop)
+    except ServerError as error:
+        print(f"client.web: {error}", file=sys.stderr)
+        return ExitCode.SERVER_AWAY
+
+
+@contextlib.contextmanager
+def _server(options: argparse.Namespace) -> Iterator[str]:
+    """Run a server beside the page if one is wanted; gives the address of the one to use."""
+    if not options.embedded:
+        yield options.server
+        return
+    print("starting a server …", file=sys.stderr)
+    models = [part for spec in options.model for part in ("--model", spec)]
+    command = [sys.executable, "-m", "service", "--listen", "127.0.0.1:0"]
+    command += ["--log-level", "warning", *models]
+    with serving(command, Path.cwd(), sys.stderr) as running:
+        yield running.address
+
+
+def _serve(options: argparse.Namespace, server: str, stop: threading.Event) -> int:
+    with tempfile.TemporaryDirectory(prefix="speech-") as folder:
+        return _launch(options, server, Path(folder), stop)
+
+
+def _launch(options: argparse.Namespace, server: str, folder: Path, stop: threading.Event) -> int:
+    port = options.port or _free_port(options.host)
+    tickets = Tickets()
+    demo = page.build(server, tickets, folder)
+    try:
+        _, local, shared = demo.launch(
+            server_name=options.host,
+            server_port=port,
+            share=options.share,
+            auth=options.auth,
+            inbrowser=options.open,
+            prevent_thread_lock=True,
+            quiet=True,
+            footer_links=[],
+            allowed_paths=[str(folder)],
+            max_file_size=LARGEST_FILE,
+            ssr_mode=False,
+            app_kwargs={"routes": routes(server, tickets)},
+            theme=theme.make(),
+            css_paths=theme.STYLE,
+            head=theme.HEAD,
+        )
+    except OSError:
+        print(f"client.web: port {port} is taken; choose another with --port", file=sys.stderr)
+        return ExitCode.NOT_AUDIO
+    if options.share and not shared:
+        print("client.web: Gradio's tunnel cannot be reached; no link", file=sys.stderr)
+    print(f"open {shared or local} (server: {server}); Ctrl-C ends", flush=True)
+    stop.wait()
+    demo.close(verbose=False)
+    return ExitCode.OK
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port

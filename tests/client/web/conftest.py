@@ -1,0 +1,53 @@
+"""The demo as users start it, once for all tests; each test runs its own server behind it."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.client.programs import ROOT
+from tests.client.web.browser import chromium
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A page that is being served."""
+
+    url: str
+    server: str
+    """HOST:PORT at which it looks for a server; none is there unless a test runs one."""
+
+
+def free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Iterator[Demo]:
+    chromium()
+    server = free_address()
+    log: Path = tmp_path_factory.mktemp("demo") / "log"
+    command = [sys.executable, "-m", "client.web", "--port", "0", "--server", server]
+    with (
+        log.open("w") as complaints,
+        subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=complaints, text=True
+        ) as process,
+    ):
+        try:
+            opened = re.match(r"open (\S+) ", process.stdout.readline())
+            assert opened, log.read_text()
+            yield Demo(opened[1], server)
+        finally:
+            process.terminate()
+        process.wait()
+    assert "Traceback" not in log.read_text()

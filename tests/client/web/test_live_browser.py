@@ -1,0 +1,109 @@
+"""The live tab in a real browser: what it hears, shows and frees."""
+
+import asyncio
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from tests.client.fake_server import STARTED, fake_server, final
+from tests.client.programs import transcribe
+from tests.client.web.browser import (
+    RATE_HZ,
+    finals,
+    opened,
+    spoken,
+    start_listening,
+    stop_listening,
+    wait_for_state,
+    write_recording,
+)
+from tests.samples import FOLDER
+
+pytestmark = pytest.mark.timeout(240)
+"""Starting the demo and a browser takes a busy machine half a minute by itself."""
+
+
+def sample_recording(path, name, before_s=0.5):
+    samples, rate_hz = soundfile.read(FOLDER / name)
+    samples = soxr.resample(samples, rate_hz, RATE_HZ)
+    quiet = np.zeros(round(before_s * RATE_HZ))
+    return write_recording(path, np.concatenate([quiet, samples, quiet]) * 32767)
+
+
+async def test_words_come_while_they_are_spoken(demo, serve, tmp_path):
+    """Text stands on the page while the recording still plays, and in the end it is what
+    client.file makes of the same recording."""
+    recording = sample_recording(tmp_path / "garden.wav", "garden.flac")
+    async with (
+        serve(model=["whisper"], voice_activity="silero", listen=demo.server) as server,
+        opened(recording=recording) as page,
+    ):
+        _, expected, _ = await transcribe(server, str(recording))
+        await start_listening(page, demo.url)
+        await page.wait_for_function(
+            "document.querySelector('#live-panel .spoken').innerText.includes('She planted')"
+        )
+        assert "bloom" not in await spoken(page)
+        await page.wait_for_function(
+            "document.querySelector('#live-panel').innerText.includes('bloom')"
+        )
+        assert "behind your voice" in await page.inner_text("#live-panel .delay")
+        await stop_listening(page)
+        assert " ".join(await finals(page)) == expected.strip().replace("\n", " ")
+        assert page.problems == []
+
+
+async def test_the_server_hears_every_sample_once(demo, tmp_path):
+    """What reaches the server is what was played in: no sample is lost, doubled or changed where
+    the browser's pieces meet."""
+    played = np.random.default_rng(7).integers(-20_000, 20_000, 4 * RATE_HZ)
+    recording = write_recording(tmp_path / "noise.wav", played)
+    heard = bytearray()
+    enough = asyncio.Event()
+
+    async def listen(server, requests, _):
+        yield STARTED
+        async for request in requests:
+            server.note(request)
+            heard.extend(request.audio)
+            if len(heard) > 2 * 5 * RATE_HZ:
+                enough.set()
+        yield final("done")
+
+    async with (
+        fake_server(listen, listen=demo.server) as server,
+        opened(recording=recording) as page,
+    ):
+        await start_listening(page, demo.url)
+        await enough.wait()
+        await stop_listening(page)
+    assert server.config.audio_format.sample_rate_hertz == RATE_HZ
+    samples = np.frombuffer(heard, dtype="<i2").astype(int)
+    # The browser plays from the moment it opens the device, a little before it hears itself.
+    first = np.flatnonzero(samples)[0]
+    played_from = first + RATE_HZ - find(samples, played[RATE_HZ : RATE_HZ + 64])
+    assert 0 <= played_from < 0.5 * RATE_HZ
+    expected = played[played_from:]
+    assert np.abs(samples[first : first + len(expected)] - expected).max() <= 1
+
+
+def find(samples, piece):
+    """Find where a piece lies, within one step of 16 bits."""
+    windows = np.lib.stride_tricks.sliding_window_view(samples, len(piece))
+    (places,) = np.nonzero(np.abs(windows - piece).max(axis=1) <= 1)
+    assert len(places) == 1
+    return int(places[0])
+
+
+async def test_closing_the_page_frees_the_slot(demo, serve, tmp_path):
+    """A page that is closed, and a tab of it that is left, gives its place on the server back."""
+    recording = write_recording(tmp_path / "quiet.wav", np.zeros(RATE_HZ))
+    async with serve(listen=demo.server) as server, opened(recording=recording) as page:
+        await start_listening(page, demo.url)
+        await wait_for_state(page, "listening")
+        assert server.engine.slots.taken == 1
+        await page.close()
+        await server.engine.slots.wait_until_free(20)
+        assert server.engine.slots.taken == 0

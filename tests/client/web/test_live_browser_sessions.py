@@ -1,0 +1,145 @@
+"""Live sessions in real browsers: several at once, servers that leave, and what is said of it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import numpy as np
+import pytest
+
+from service.recognizers.scripted import VOCABULARY
+from tests.client.web.browser import (
+    PALE,
+    RATE_HZ,
+    UNNAMED,
+    finals,
+    opened,
+    problem,
+    start_listening,
+    stop_listening,
+    wait_for_state,
+    write_recording,
+)
+from tests.tones import burst
+
+pytestmark = pytest.mark.timeout(240)
+"""Starting the demo and four browsers takes a busy machine a minute by itself."""
+
+WORD_MS, GAP_MS = 200, 100
+BEFORE_MS = 1000
+"""Chromium loses the first moments of a recording, before it hears itself."""
+
+
+def spoken_words(path, words, after_ms=0):
+    """Write tones that the scripted recognizer hears as words, at the browser's rate."""
+    quiet = np.zeros(GAP_MS * RATE_HZ // 1000)
+    pieces = [piece for word in words for piece in (burst(word, WORD_MS, RATE_HZ), quiet)]
+    before, after = (np.zeros(ms * RATE_HZ // 1000) for ms in (BEFORE_MS, after_ms))
+    return write_recording(path, np.concatenate([before, *pieces, after]) * 32767)
+
+
+async def wait_for_text(page, text):
+    await page.wait_for_function(
+        "text => document.querySelector('#live-panel').innerText.includes(text)", arg=text
+    )
+
+
+async def test_four_sessions_at_once_do_not_mix(demo, serve, tmp_path):
+    """Each of four pages shows its own words, all of them, and nothing of the others."""
+    words = [list(VOCABULARY[4 * n : 4 * n + 4]) for n in range(4)]
+    recordings = [spoken_words(tmp_path / f"{n}.wav", said) for n, said in enumerate(words)]
+    async with serve(listen=demo.server) as server, AsyncExitStack() as stack:
+        pages = [
+            await stack.enter_async_context(opened(recording=recording)) for recording in recordings
+        ]
+        await asyncio.gather(*(start_listening(page, demo.url) for page in pages))
+        await asyncio.gather(*(wait_for_state(page, "listening") for page in pages))
+        assert server.engine.slots.taken == 4
+        for page, said in zip(pages, words, strict=True):
+            await wait_for_text(page, said[-1])
+            await stop_listening(page)
+        shown = [" ".join(await finals(page)) for page in pages]
+        assert shown == [" ".join(said) for said in words]
+        await server.engine.slots.wait_until_free(10)
+        assert server.engine.slots.taken == 0
+
+
+async def test_a_server_restart_is_survived(demo, serve, tmp_path):
+    """A page whose server goes away says so, goes on when it is back, and loses no word."""
+    words = list(VOCABULARY[:12])
+    recording = spoken_words(tmp_path / "words.wav", words)
+    async with opened(recording=recording) as page:
+        async with serve(listen=demo.server):
+            await start_listening(page, demo.url)
+            await wait_for_text(page, words[2])
+        await wait_for_state(page, "waiting")
+        assert "kept until it is back" in await problem(page)
+        async with serve(listen=demo.server):
+            await wait_for_state(page, "listening")
+            assert await problem(page) == ""
+            await wait_for_text(page, words[-1])
+            await stop_listening(page)
+        assert " ".join(await finals(page)) == " ".join(words)
+
+
+async def test_another_tab_ends_the_session(demo, serve, tmp_path):
+    """Whoever goes to another tab of the page is no longer listened to, and keeps the finals."""
+    recording = spoken_words(tmp_path / "words.wav", ["alfa", "bravo"])
+    async with serve(listen=demo.server) as server, opened(recording=recording) as page:
+        await start_listening(page, demo.url)
+        await wait_for_text(page, "bravo")
+        await page.get_by_role("tab", name="Recording").click()
+        await wait_for_state(page, "idle")
+        await server.engine.slots.wait_until_free(10)
+        assert server.engine.slots.taken == 0
+        await page.get_by_role("tab", name="Live").click()
+        assert " ".join(await finals(page)) == "alfa bravo"
+
+
+async def test_problems_are_sentences(demo, serve, tmp_path):
+    """No server, a full server, no permission for the microphone: the page says which."""
+    recording = write_recording(tmp_path / "quiet.wav", np.zeros(RATE_HZ))
+    async with opened(recording=recording) as page:
+        await page.goto(demo.url)
+        await page.wait_for_function(
+            "document.querySelector('.about')?.innerText.includes('No server answers')"
+        )
+        await page.click("#live-start")
+        await wait_for_state(page, "idle")
+        assert (await problem(page)).startswith(f"No server answers at {demo.server}; start one")
+        async with serve(listen=demo.server, max_streams=1) as server:
+            with server.engine.slots.lease():
+                await start_listening(page, demo.url)
+                await page.wait_for_selector("#live-panel .problem:not(:empty)")
+                assert (await problem(page)).startswith("Every place on the server is taken")
+            # The page is none the worse for it.
+            await page.click("#live-start")
+            await wait_for_state(page, "listening")
+            await stop_listening(page)
+    async with serve(listen=demo.server) as server, opened(allow=False) as page:
+        await start_listening(page, demo.url)
+        await page.wait_for_selector("#live-panel .problem:not(:empty)")
+        assert "does not let this page use the microphone" in await problem(page)
+        assert server.engine.slots.taken == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_page_fits_and_is_labelled(demo, serve, scheme):
+    """On a phone nothing sticks out; every control has a name; nothing comes from elsewhere."""
+    asked = []
+    phone = {"width": 390, "height": 844}
+    async with (
+        serve(listen=demo.server),
+        opened(viewport=phone, color_scheme=scheme) as page,
+    ):
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(demo.url)
+        await page.wait_for_function("document.querySelector('.about')?.innerText.length > 10")
+        for tab in ("Live", "Recording", "Compare"):
+            await page.get_by_role("tab", name=tab).click()
+            await page.get_by_role("tab", name=tab, selected=True).wait_for()
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert await page.evaluate(UNNAMED) == []
+            assert await page.evaluate(PALE) == []
+        assert page.problems == []
+    here = (demo.url, "data:", "blob:", demo.url.replace("http", "ws"))
+    assert [url for url in asked if not url.startswith(here)] == []

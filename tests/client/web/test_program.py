@@ -1,0 +1,124 @@
+"""`python -m client.web` as users start it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import urllib.request
+from asyncio.subprocess import Process
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+
+from client.cli import ExitCode
+from tests.client.fake_server import fake_server
+from tests.client.programs import outcome, start
+from tests.client.web import browser
+from tests.client.web.conftest import free_address
+
+pytest.importorskip("gradio", reason="the extra web is not installed")
+
+pytestmark = pytest.mark.timeout(180)
+"""Gradio takes a busy machine half a minute to start."""
+
+
+@asynccontextmanager
+async def running(*arguments):
+    """Run the program until the block ends; gives it with the page's and the server's address."""
+    process = await start("client.web", "--port", "0", *arguments)
+    try:
+        line = (await process.stdout.readline()).decode()
+        found = re.match(r"open (\S+) \(server: (\S+)\)", line)
+        assert found, (line, await process.stderr.read())
+        yield process, found[1], found[2]
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def ended(process: Process, number: int) -> tuple[int, str, str]:
+    process.send_signal(number)
+    return await outcome(process)
+
+
+async def test_embedded():
+    """With --embedded there is a server beside the page, and with the page it goes."""
+    async with running("--embedded", "--model", "scripted") as (process, url, server):
+        (child,) = psutil.Process(process.pid).children()
+        assert "service" in child.cmdline()
+        _, writer = await asyncio.open_connection(*server.split(":"))
+        writer.close()
+        page = await asyncio.to_thread(fetch, url)
+        assert "speech/assets/live.js" in page
+        assert "WebSocket" in await asyncio.to_thread(fetch, f"{url}speech/assets/live.js")
+        code, output, complaints = await ended(process, signal.SIGINT)
+        assert (code, output) == (0, "")
+        assert "Traceback" not in complaints
+        assert not child.is_running()
+
+
+async def test_a_server_that_does_not_start():
+    """A model that there is not is the embedded server's complaint, and an exit code."""
+    process = await start("client.web", "--port", "0", "--embedded", "--model", "nonsense")
+    code, output, complaints = await outcome(process)
+    assert (code, output) == (ExitCode.SERVER_AWAY, "")
+    assert "nonsense" in complaints
+    assert "client.web: The server ended at start-up" in complaints
+
+
+async def test_a_port_that_is_taken():
+    """Two pages on one port: the second says how to choose another."""
+    address = free_address()
+    host, port = address.split(":")
+    taken = await asyncio.start_server(lambda *_: None, host, int(port))
+    async with taken:
+        code, _, complaints = await outcome(await start("client.web", "--port", port))
+    assert code == ExitCode.NOT_AUDIO
+    assert complaints == f"client.web: port {port} is taken; choose another with --port\n"
+
+
+async def test_strangers_are_kept_out():
+    """With --auth a stranger gets neither the page nor a session, and what a stranger sends to
+    the socket harms nobody."""
+    from websockets.asyncio.client import connect
+
+    async with running("--auth", "team:secret", "--server", "127.0.0.1:1") as (process, url, _):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            await asyncio.to_thread(fetch, f"{url}config")
+        address = url.replace("http", "ws") + "speech/live/guessed"
+        for first in (json.dumps({"rate_hz": 16_000}), "nonsense", b"1234", "[]", '{"rate_hz": 1}'):
+            async with connect(address) as stranger:
+                await stranger.send(first)
+                told = json.loads(await stranger.recv())
+                assert told["kind"] == "error"
+                assert "reload" in told["sentence"]
+        assert (await ended(process, signal.SIGTERM))[0] == 0
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url) as response:  # noqa: S310 - of this machine
+        return response.read().decode()
+
+
+async def test_a_name_and_a_password_open_the_page():
+    """Who signs in as --auth says sees the page, and may start a session."""
+    browser.chromium()
+    server = free_address()
+    arguments = ("--auth", "team:secret", "--server", server)
+    async with (
+        fake_server(listen=server),
+        running(*arguments) as (_, url, _),
+        browser.opened(recording=None) as page,
+    ):
+        await page.goto(url)
+        await page.get_by_test_id("textbox").fill("team")
+        await page.get_by_test_id("password").fill("secret")
+        await page.get_by_role("button", name="Login").click()
+        await page.wait_for_function("document.querySelector('.about')?.innerText.length > 10")
+        await page.click("#live-start")
+        await browser.wait_for_state(page, "listening")
+        await browser.stop_listening(page)

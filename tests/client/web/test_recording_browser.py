@@ -1,0 +1,131 @@
+"""The recording and compare tabs in a real browser."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.client.web.browser import RATE_HZ, open_tab, opened, write_recording
+from tests.tones import burst, quiet, tones
+
+pytestmark = pytest.mark.timeout(240)
+"""Starting the demo and a browser takes a busy machine half a minute by itself."""
+
+
+@pytest.fixture
+def words_file(tmp_path):
+    """Six words and a pause after the third."""
+    path = tmp_path / "six words.flac"
+    pieces = [tones("alfa bravo charlie"), quiet(1500), tones("delta echo foxtrot")]
+    soundfile.write(path, np.concatenate(pieces), 16_000)
+    return path
+
+
+async def choose(page, path):
+    """Upload a file on the tab that is open, and wait until it is there."""
+    tab = page.get_by_role("tabpanel").filter(visible=True)
+    await tab.locator("input[type=file]").set_input_files(str(path))
+    await tab.get_by_label("Clear").wait_for()
+
+
+async def test_words_play_their_moment_and_files_are_kept(demo, serve, words_file, tmp_path):
+    """A file gives words with their times; a word plays its moment, also by the keyboard, and the
+    transcript comes in four formats under the recording's name."""
+    async with serve(listen=demo.server), opened() as page:
+        await open_tab(page, demo.url, "Recording")
+        await choose(page, words_file)
+        await page.click("#recording-start")
+        await page.wait_for_selector(".result audio")
+        words = page.locator(".result .word")
+        assert " ".join(await words.all_inner_texts()) == "alfa bravo charlie delta echo foxtrot"
+        await words.nth(3).press("Enter")
+        await page.wait_for_function("document.querySelector('.result audio').currentTime > 2.2")
+        assert await page.evaluate("document.querySelector('.result audio').duration > 3")
+        for ending, part in (
+            ("TXT", "alfa bravo charlie\ndelta echo foxtrot\n"),
+            ("SRT", "\nalfa bravo charlie\n"),
+            ("VTT", "WEBVTT\n"),
+            ("JSON", '"final_result"'),
+        ):
+            async with page.expect_download() as download:
+                await page.get_by_text(f"Save {ending}").click()
+            kept = await download.value
+            assert kept.suggested_filename.endswith(f".{ending.lower()}")
+            await kept.save_as(tmp_path / ending)
+            assert part in (tmp_path / ending).read_text(encoding="utf-8")
+        assert page.problems == []
+
+
+async def test_a_recording_made_on_the_page(demo, serve, tmp_path):
+    """What is recorded with the microphone on the page is recognized like a file."""
+    words = [
+        burst("alfa", rate_hz=RATE_HZ),
+        np.zeros(RATE_HZ // 10),
+        burst("bravo", rate_hz=RATE_HZ),
+    ]
+    samples = np.concatenate([np.zeros(RATE_HZ), *words, np.zeros(RATE_HZ)])
+    recording = write_recording(tmp_path / "words.wav", samples * 32767)
+    async with serve(listen=demo.server), opened(recording=recording) as page:
+        await open_tab(page, demo.url, "Recording")
+        tab = page.get_by_role("tabpanel").filter(visible=True)
+        await tab.get_by_label("Record audio").click()
+        await tab.get_by_role("button", name="Record", exact=True).click()
+        await tab.get_by_text("0:03", exact=True).wait_for()
+        await tab.get_by_role("button", name="Stop").click()
+        await tab.get_by_label("Play", exact=True).wait_for()
+        await page.click("#recording-start")
+        await page.wait_for_selector(".result audio")
+        assert "alfa bravo" in await page.inner_text("#recording-result")
+
+
+async def test_what_cannot_be_recognized_is_said(demo, serve, words_file, tmp_path):
+    """No server, no file, a file that is no audio: a sentence, without paths of this machine."""
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no audio")
+    async with opened() as page:
+        problem = page.locator("#recording-result .problem")
+        await open_tab(page, demo.url, "Recording")
+        await choose(page, words_file)
+        await page.click("#recording-start")
+        await problem.get_by_text("No server answers").wait_for()
+        async with serve(listen=demo.server):
+            await open_tab(page, demo.url, "Recording")
+            await page.click("#recording-start")
+            await problem.get_by_text("There is no recording yet").wait_for()
+            await choose(page, bad)
+            await page.click("#recording-start")
+            await problem.get_by_text("bad.wav is not audio").wait_for()
+            assert "/" not in await problem.inner_text()
+
+
+async def test_ways_side_by_side(demo, serve, words_file):
+    """The same recording in several ways: each its own column, differences marked."""
+    async with serve(listen=demo.server), opened() as page:
+        await open_tab(page, demo.url, "Compare")
+        await choose(page, words_file)
+        await page.get_by_label("What was said").fill("alfa bravo charlie delta echo golf")
+        await page.click("#compare-start")
+        await page.wait_for_function("document.querySelectorAll('.way').length === 3")
+        columns = await page.locator(".way").all_inner_texts()
+        assert ["Naive" in column for column in columns] == [False, True, True]
+        assert "1 difference in 6 words" in columns[0]
+        assert await page.locator(".way del").first.inner_text() == "golf"
+        assert page.problems == []
+
+
+async def test_a_page_that_is_closed_asks_for_nothing_more(demo, serve, tmp_path):
+    """A recognition whose page is closed gives its place on the server back before its end."""
+    path = tmp_path / "long.flac"
+    words = np.concatenate([tones("alfa bravo"), quiet(1400)])
+    soundfile.write(path, np.tile(words, 300), 16_000)
+    async with (
+        serve(listen=demo.server, model=["scripted?delay_ms=500"]) as server,
+        opened() as page,
+    ):
+        await open_tab(page, demo.url, "Recording")
+        await choose(page, path)
+        await page.click("#recording-start")
+        await page.wait_for_selector("#recording-result .word")
+        assert server.engine.slots.taken == 1
+        await page.close()
+        await server.engine.slots.wait_until_free(30)
+        assert server.engine.slots.taken == 0
