@@ -35,6 +35,7 @@ from scripts.serving import serving
 
 from benchmarks.support import ROOT
 from benchmarks.transport import MESSAGE
+from client.serving import serving
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
 from service.access.token_file import Entry, hash_of, new_token
 from service.engine.callers import Callers
