@@ -31,7 +31,6 @@ import psutil
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from scripts.serving import serving
 
 from benchmarks.support import ROOT
 from benchmarks.transport import MESSAGE
