@@ -34,8 +34,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.support import ROOT
 from benchmarks.transport import MESSAGE
+from client.serving import serving
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
-from scripts.serving import serving
 from service.access.token_file import Entry, hash_of, new_token
 from service.engine.callers import Callers
 from service.loading import load_engine
