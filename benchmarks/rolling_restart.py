@@ -19,7 +19,6 @@ import argparse
 import asyncio
 import importlib.util
 import json
-import random
 import re
 import shutil
 import signal
@@ -28,28 +27,20 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-import numpy as np
 import uvloop
 
+from benchmarks.restart_streams import NewStreams, OpenStream
 from benchmarks.support import ROOT, percentiles
-from client.messages import to_seconds
-from client.stream import Client, RecognitionError, RecognitionStream
-from service.recognizers.scripted import VOCABULARY
-from tests.tones import pcm, quiet, tones
+from client.stream import Client
 
-BYTES_PER_S = 32_000
-BLOCK_BYTES = 3_200
 CHANNELS = 4
 """Connections that the streams share, as of several callers."""
-LONGEST_PAUSE_S = 2.0
-"""In the middle of a new stream, so that many are open when a replica stops."""
 CALM_S = 4.0
 """Before the first stop, and behind the last start."""
 
@@ -91,6 +82,7 @@ class Replica:
 
     port: int
     health_port: int
+    lame_duck_s: float
     process: Process | None = None
 
     async def start(self) -> None:
@@ -101,6 +93,7 @@ class Replica:
             "--model": "scripted",
             "--voice-activity": "energy",
             "--max-streams": "2000",
+            "--lame-duck-s": str(self.lame_duck_s),
             # All callers are Envoy.
             "--max-starts-per-caller": "0",
             "--log-level": "error",
@@ -134,7 +127,7 @@ class Envoy:
 
         def read() -> str:
             url = f"http://{self.admin}/stats?filter=^cluster.speech.{name}$&format=json"
-            with urlopen(url, timeout=10) as response:  # noqa: S310 - of our own process
+            with urlopen(url, timeout=10) as response:
                 return response.read()
 
         statistics = json.loads(await asyncio.to_thread(read))["stats"]
@@ -142,8 +135,10 @@ class Envoy:
 
     async def wait_for_all(self) -> None:
         """Wait until every replica is healthy."""
-        while await self.statistic("membership_healthy") < len(REPLICAS):
+        healthy = 0
+        while healthy < len(REPLICAS):
             await asyncio.sleep(0.1)
+            healthy = await self.statistic("membership_healthy")
 
 
 @asynccontextmanager
@@ -178,120 +173,6 @@ async def until_answers(process: Process, envoy: Envoy) -> None:
     raise RuntimeError("Envoy did not start; what it wrote above says why")
 
 
-@dataclass
-class NewStreams:
-    """What came of the new streams."""
-
-    opened: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    first_response_s: list[float] = field(default_factory=list)
-
-    async def one(self, client: Client, number: int) -> None:
-        """Say a few words with a pause between them; they must all be heard."""
-        self.opened += 1
-        chance = random.Random(number)
-        words = [chance.choice(VOCABULARY) for _ in range(4)]
-        heard: list[str] = []
-        began_s = time.monotonic()
-        try:
-            async with client.stream() as stream:
-                self.first_response_s.append(time.monotonic() - began_s)
-                await stream.send(pcm(tones(words[:2])))
-                await asyncio.sleep(chance.uniform(0, LONGEST_PAUSE_S))
-                await stream.send(pcm(tones(words[2:])))
-                await stream.finish()
-                async for transcript in stream:
-                    if transcript.HasField("final_result"):
-                        heard += transcript.final_result.text.split()
-        except RecognitionError as error:
-            self.failures[str(error)] += 1
-            return
-        if heard != words:
-            self.failures["a final is missing or wrong"] += 1
-
-    async def keep_coming(
-        self, clients: Sequence[Client], rate: float, done: asyncio.Event
-    ) -> float:
-        """Open so many a second, however slow the servers are; return the rate that was kept."""
-        began_s = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            while not done.is_set():
-                due = int((time.monotonic() - began_s) * rate)
-                while self.opened < due:
-                    client = clients[self.opened % len(clients)]
-                    group.create_task(self.one(client, self.opened))
-                    await asyncio.sleep(0)
-                await asyncio.sleep(1 / rate)
-            took_s = time.monotonic() - began_s
-        return self.opened / took_s
-
-
-class OpenStream:
-    """A caller who speaks all the time, and goes on elsewhere when the server stops."""
-
-    def __init__(self, number: int) -> None:
-        self._chance = random.Random(-number)
-        self._audio = bytearray()
-        self._words: list[str] = []
-        self._heard: list[str] = []
-        self._begin_s = time.monotonic()
-        self.told = 0
-        """Times that a `stream_ending` made it open another stream."""
-        self.cut = 0
-        """Times that a status did."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether a word has not come, came twice, or in another place."""
-        return self._heard != self._words
-
-    async def speak(self, client: Client, done: asyncio.Event) -> None:
-        """Speak until then."""
-        begin = 0
-        has_ended = False
-        while not has_ended:
-            final = 0
-            try:
-                async with client.stream() as stream:
-                    sending = asyncio.create_task(self._send(stream, begin, done))
-                    try:
-                        async for transcript in stream:
-                            if transcript.HasField("final_result"):
-                                self._heard += transcript.final_result.text.split()
-                            final = round(to_seconds(transcript.final_offset) * BYTES_PER_S / 2) * 2
-                            if transcript.HasField("stream_ending"):
-                                self.told += 1
-                                break
-                        else:
-                            has_ended = True
-                    finally:
-                        sending.cancel()
-                        await asyncio.gather(sending, return_exceptions=True)
-            except RecognitionError as error:
-                if error.code != "UNAVAILABLE":
-                    raise
-                self.cut += 1
-            begin += final
-
-    async def _send(self, stream: RecognitionStream, begin: int, done: asyncio.Event) -> None:
-        """Send what has been spoken since, then go on at the pace of speech."""
-        while True:
-            if begin >= len(self._audio):
-                if done.is_set():
-                    break
-                self._say_more()
-            block = bytes(self._audio[begin : begin + BLOCK_BYTES])
-            begin += len(block)
-            await asyncio.sleep(self._begin_s + begin / BYTES_PER_S - time.monotonic())
-            await stream.send(block)
-        await stream.finish()
-
-    def _say_more(self) -> None:
-        words = [self._chance.choice(VOCABULARY) for _ in range(self._chance.randint(2, 8))]
-        self._words += words
-        self._audio += pcm(np.concatenate([tones(words), quiet(self._chance.randint(200, 1_200))]))
-
-
 async def restart_each(replicas: Sequence[Replica], envoy: Envoy, began_s: float) -> None:
     """Restart one after the other."""
     await asyncio.sleep(CALM_S)
@@ -305,10 +186,10 @@ async def restart_each(replicas: Sequence[Replica], envoy: Envoy, began_s: float
     await asyncio.sleep(CALM_S)
 
 
-async def measure(program: Path, rate: float, open_streams: int) -> bool:
+async def measure(program: Path, rate: float, open_streams: int, lame_duck_s: float) -> bool:
     """Print what the restart did; return whether no stream was lost."""
     ports = free_ports([LISTENER, ADMIN, *(port for pair in REPLICAS for port in pair)])
-    replicas = [Replica(ports[port], ports[health]) for port, health in REPLICAS]
+    replicas = [Replica(ports[port], ports[health], lame_duck_s) for port, health in REPLICAS]
     try:
         await asyncio.gather(*(replica.start() for replica in replicas))
         async with run_envoy(program, ports) as envoy:
@@ -368,11 +249,18 @@ def main() -> int:
         default=20,
         help="streams that are open throughout (default: %(default)s)",
     )
+    parser.add_argument(
+        "--lame-duck-s",
+        type=float,
+        default=3.0,
+        help="the service's option; 0 leaves it to Envoy's retries that no new stream is lost "
+        "(default: %(default)s)",
+    )
     options = parser.parse_args()
     program = options.envoy or find_envoy()
     if not program.is_file():
         parser.error(f"there is no file {program}")
-    return 0 if uvloop.run(measure(program, options.rate, options.open)) else 1
+    return 0 if uvloop.run(measure(program, options.rate, options.open, options.lame_duck_s)) else 1
 
 
 if __name__ == "__main__":
