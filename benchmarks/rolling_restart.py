@@ -76,6 +76,10 @@ def say(began_s: float, text: str) -> None:
     print(f"{time.monotonic() - began_s:6.1f} s  {text}", flush=True)
 
 
+class CannotRunError(Exception):
+    """Something that the measurement needs has failed; the message says what."""
+
+
 @dataclass
 class Replica:
     """A server that can be stopped and started again at the same address."""
@@ -105,14 +109,14 @@ class Replica:
         assert self.process.stdout is not None
         line = await self.process.stdout.readline()
         if b"listening on" not in line:
-            raise RuntimeError("the service did not start; what it wrote above says why")
+            raise CannotRunError("the service did not start; what it wrote above says why")
 
     async def stop(self) -> None:
         """Stop it as an orchestrator does."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         if status := await self.process.wait():
-            raise RuntimeError(f"the service ended with status {status}")
+            raise CannotRunError(f"the service ended with status {status}")
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ async def until_answers(process: Process, envoy: Envoy) -> None:
             return await envoy.wait_for_all()
         except OSError:
             await asyncio.sleep(0.1)
-    raise RuntimeError("Envoy did not start; what it wrote above says why")
+    raise CannotRunError("Envoy did not start; what it wrote above says why")
 
 
 async def restart_each(replicas: Sequence[Replica], envoy: Envoy, began_s: float) -> None:
@@ -260,7 +264,11 @@ def main() -> int:
     program = options.envoy or find_envoy()
     if not program.is_file():
         parser.error(f"there is no file {program}")
-    return 0 if uvloop.run(measure(program, options.rate, options.open, options.lame_duck_s)) else 1
+    try:
+        lost_none = uvloop.run(measure(program, options.rate, options.open, options.lame_duck_s))
+    except CannotRunError as error:
+        sys.exit(str(error))
+    return 0 if lost_none else 1
 
 
 if __name__ == "__main__":
