@@ -6,22 +6,23 @@ python -m benchmarks.soak dead-peer  from a network that goes silent to the free
 python -m benchmarks.soak unread     audio that the server takes of a stream it does not read
 python -m benchmarks.soak full       refusals and health of a full server
 python -m benchmarks.soak endless    one stream with hours of audio, fed fast
+python -m benchmarks.soak short      100 000 short streams that end in every way
+python -m benchmarks.soak stalled    500 streams that neither send nor read
+python -m benchmarks.soak never-reads  one stream with an hour of audio whose client never reads
+python -m benchmarks.soak overload   twice as many streams as there are slots
 
-All with the scripted recognizer: they measure the service, not a model.
+All with the scripted recognizer: they measure the service, not a model. `short --model whisper
+--streams 1000` is the exception.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
-import gc
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 
 import grpc
 import grpc.aio
@@ -29,64 +30,14 @@ import numpy as np
 import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks import soak_crowds
+from benchmarks.soak_support import SENTENCE, SPEECH, Held, soak_settings
 from benchmarks.support import percentiles
 from client.stream import Client, RecognitionError, StreamingConfig
 from protos.asr.v1 import asr_pb2
 from service.app import RunningServer, run_server
 from service.engine.stream import LiveStream
-from service.settings import Settings
 from tests.faults.proxy import chaos_proxy
-from tests.tones import pcm, quiet, tones
-
-SPEECH = pcm(np.concatenate([tones("alfa bravo"), quiet(200)]))
-SENTENCE = pcm(np.concatenate([tones("alfa bravo charlie delta"), quiet(1_500)]))
-
-
-def _settings(**changes: object) -> Settings:
-    """Return settings for a server that refuses only what is measured."""
-    known = {
-        "listen": "127.0.0.1:0",
-        "model": ["scripted"],
-        "voice_activity": "energy",
-        "max_starts_per_caller": 0,
-        "max_streams": 1_000,
-    }
-    return Settings.model_validate(known | changes)
-
-
-class _MallInfo(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
-            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
-        )
-    )
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a process holds."""
-
-    objects: int
-    tasks: int
-    descriptors: int
-    threads: int
-    heap_bytes: int
-
-    @classmethod
-    def now(cls) -> Held:
-        """Measure, after collecting garbage."""
-        gc.collect()
-        info = ctypes.CDLL(None).mallinfo2
-        info.restype = _MallInfo
-        return cls(
-            len(gc.get_objects()),
-            len(asyncio.all_tasks()),
-            psutil.Process().num_fds(),
-            threading.active_count(),
-            info().uordblks,
-        )
 
 
 async def _drive(address: str, kind: str, count: int) -> None:
@@ -119,7 +70,7 @@ async def drive(address: str, kind: str, count: int) -> None:
 
 async def leak() -> None:
     """Print what each 1 000 streams leave behind, after a warm-up of as many."""
-    async with run_server(_settings()) as running:
+    async with run_server(soak_settings()) as running:
         for kind in ("ok", "failed", "cancelled"):
             await _drive(running.address, kind, 1_000)
             before = Held.now()
@@ -144,7 +95,7 @@ async def _until_free(running: RunningServer, began_s: float) -> float:
 async def cancel() -> None:
     """Print the time from a cancel, while audio is being recognized, to the free slot."""
     took_s = []
-    async with run_server(_settings()) as running, Client(running.address) as client:
+    async with run_server(soak_settings()) as running, Client(running.address) as client:
         for _ in range(300):
             async with client.stream() as stream:
                 await stream.send(SPEECH)
@@ -155,7 +106,7 @@ async def cancel() -> None:
 
 async def dead_peer() -> None:
     """Print the time from a black hole to the free slot, with the default keep-alive."""
-    settings = _settings()
+    settings = soak_settings()
     async with (
         run_server(settings) as running,
         chaos_proxy(running.address) as proxy,
@@ -178,7 +129,7 @@ async def unread() -> None:
 
     LiveStream.audio = stall  # type: ignore[method-assign]
     message = asr_pb2.AudioChunk(audio=bytes(3_200))
-    async with run_server(_settings()) as running:
+    async with run_server(soak_settings()) as running:
         accepted = []
         for _ in range(20):
             async with grpc.aio.insecure_channel(running.address) as channel:
@@ -202,7 +153,7 @@ async def full() -> None:
     """Print how soon a full server refuses, while its streams are busy, and what health says."""
     slots = 16
     async with (
-        run_server(_settings(max_streams=slots)) as running,
+        run_server(soak_settings(max_streams=slots)) as running,
         Client(running.address, retry=False) as client,
         AsyncExitStack() as streams,
     ):
@@ -247,7 +198,7 @@ async def endless(hours: float) -> None:
     resident: list[int] = []
     process = psutil.Process()
     async with (
-        run_server(_settings()) as running,
+        run_server(soak_settings()) as running,
         Client(running.address) as client,
         client.stream() as stream,
     ):
@@ -287,6 +238,16 @@ def main() -> None:
         commands.add_parser(name, help=run.__doc__).set_defaults(run=run)
     long = commands.add_parser("endless", help=endless.__doc__)
     long.add_argument("--hours", type=float, default=4.0)
+    many = commands.add_parser("short", help=soak_crowds.short.__doc__)
+    many.add_argument("--streams", type=int, default=100_000)
+    many.add_argument("--model", default="scripted")
+    still = commands.add_parser("stalled", help=soak_crowds.stalled.__doc__)
+    still.add_argument("--streams", type=int, default=500)
+    unread_hours = commands.add_parser("never-reads", help=soak_crowds.never_reads.__doc__)
+    unread_hours.add_argument("--hours", type=float, default=1.0)
+    over = commands.add_parser("overload", help=soak_crowds.overload.__doc__)
+    over.add_argument("--seconds", type=float, default=30.0, help="of one round")
+    over.add_argument("--rounds", type=int, default=4)
     client = commands.add_parser("drive", help=argparse.SUPPRESS)
     client.add_argument("address")
     client.add_argument("kind")
@@ -298,6 +259,14 @@ def main() -> None:
     match options.command:
         case "endless":
             asyncio.run(endless(options.hours))
+        case "short":
+            asyncio.run(soak_crowds.short(options.streams, options.model))
+        case "stalled":
+            asyncio.run(soak_crowds.stalled(options.streams))
+        case "never-reads":
+            asyncio.run(soak_crowds.never_reads(options.hours))
+        case "overload":
+            asyncio.run(soak_crowds.overload(options.seconds, options.rounds))
         case "drive":
             asyncio.run(drive(options.address, options.kind, options.count))
         case name:
