@@ -8,8 +8,8 @@ import gradio as gr
 from client.errors import RecognitionError
 from client.evaluation.accuracy import Normalizer
 from client.sources import SourceError
-from client.stream import Client
 from client.web.comparison import Column, Way, recognize, side_by_side
+from client.web.connect import Connect
 from client.web.hearing import open_short
 from client.web.recording_tab import given, problem, recording_input
 from client.web.transcripts import progress_bar
@@ -18,7 +18,7 @@ AT_ONCE = 2
 """Comparisons at the same time, over all visitors; each asks for one thing after the other."""
 
 
-def lay_out(demo: gr.Blocks, server: str) -> None:
+def lay_out(demo: gr.Blocks, connect: Connect) -> None:
     """Lay the tab out and say what its button does."""
     audio = recording_input()
     ways = gr.CheckboxGroup(
@@ -33,7 +33,7 @@ def lay_out(demo: gr.Blocks, server: str) -> None:
 
     async def refresh() -> Any:  # noqa: ANN401 - an update of Gradio
         try:
-            async with Client(server) as client:
+            async with connect() as client:
                 names = [model.name for model in await client.models()]
         except RecognitionError:
             return gr.skip()
@@ -49,7 +49,7 @@ def lay_out(demo: gr.Blocks, server: str) -> None:
         normalizer = Normalizer.BASIC
         try:
             source = open_short(given(path))
-            async with Client(server) as client:
+            async with connect() as client:
                 known = await client.models()
                 used = [model for model in known if model.name in chosen_models] or known[:1]
                 if all(list(model.language_codes) == ["en"] for model in used):

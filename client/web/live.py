@@ -13,8 +13,9 @@ from typing import Protocol
 from client.errors import RecognitionError
 from client.messages import to_seconds
 from client.sources import bytes_per_s
-from client.stream import Client, RecognitionStream, StreamingConfig
+from client.stream import RecognitionStream, StreamingConfig
 from client.web.backlog import LONGEST_S, Backlog
+from client.web.connect import Connect
 from client.web.events import Event, event, of_transcript
 
 RETRY_S = 0.5
@@ -43,7 +44,7 @@ class Page(Protocol):
 
 
 async def converse(
-    server: str,
+    connect: Connect,
     config: StreamingConfig,
     page: Page,
     *,
@@ -52,13 +53,13 @@ async def converse(
     """Run a session until the page stops it, leaves, or it cannot go on.
 
     Args:
-        server: HOST:PORT.
+        connect: Reaches the server.
         config: How to recognize; its `audio_format` is what the page sends.
         page: Whom to listen to and to tell.
         clock_ms: The time of day that results are stamped with, in milliseconds.
     """
     backlog = Backlog(bytes_per_s(config.audio_format))
-    session = _Session(server, config, page, backlog, clock_ms)
+    session = _Session(connect, config, page, backlog, clock_ms)
     tasks = (
         asyncio.create_task(_listen(page, backlog), name="web-listen"),
         asyncio.create_task(session.recognize(), name="web-recognize"),
@@ -93,13 +94,13 @@ async def _listen(page: Page, backlog: Backlog) -> None:
 class _Session:
     def __init__(
         self,
-        server: str,
+        connect: Connect,
         config: StreamingConfig,
         page: Page,
         backlog: Backlog,
         clock_ms: Callable[[], float],
     ) -> None:
-        self._server = server
+        self._connect = connect
         self._config = config
         self._page = page
         self._backlog = backlog
@@ -113,7 +114,7 @@ class _Session:
         while True:
             try:
                 async with (
-                    Client(self._server) as client,
+                    self._connect() as client,
                     client.stream(self._config) as stream,
                 ):
                     await self._page.tell(event("resumed" if self._started else "started"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from client.errors import RecognitionError
-from client.stream import Client
+from client.web.connect import Connect
 from client.web.live import sentence_of
 from client.web.model_picker import ModelPicker
 from client.web.settings import Choices, chosen, streaming_config
@@ -18,7 +18,7 @@ _PANEL = (Path(__file__).parent / "assets" / "live.html").read_text(encoding="ut
 _PRIME = "(...values) => { window.speech.prime(); return values; }"
 
 
-def lay_out(demo: gr.Blocks, server: str, tickets: Tickets) -> None:
+def lay_out(demo: gr.Blocks, connect: Connect, tickets: Tickets) -> None:
     """Lay the tab out and say what its buttons do."""
     with gr.Row():
         start = gr.Button("Start listening", variant="primary", elem_id="live-start")
@@ -26,13 +26,13 @@ def lay_out(demo: gr.Blocks, server: str, tickets: Tickets) -> None:
         copy = gr.Button("Copy the text", elem_id="live-copy")
     gr.HTML(_PANEL, elem_id="live-panel", apply_default_css=False)
     # Below the words, which on a phone would come out of sight otherwise.
-    picker = ModelPicker(demo, server)
+    picker = ModelPicker(demo, connect)
     answer = gr.Textbox(visible="hidden")
 
     async def admit(*values: object) -> str:
         choices = Choices(*values)  # type: ignore[arg-type]
         try:
-            async with Client(server) as client:
+            async with connect() as client:
                 model = chosen(await client.models(), choices.model)
         except RecognitionError as error:
             return json.dumps({"problem": sentence_of(error)})

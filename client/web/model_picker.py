@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from client.errors import RecognitionError
-from client.stream import Client
+from client.web.connect import Connect
 from client.web.live import sentence_of
 from client.web.settings import (
     DEFAULT_SILENCE_S,
@@ -20,9 +20,9 @@ from client.web.settings import (
 class ModelPicker:
     """The components; made where they shall stand."""
 
-    def __init__(self, demo: gr.Blocks, server: str) -> None:
+    def __init__(self, demo: gr.Blocks, connect: Connect) -> None:
         """Lay out the choice and fill it whenever the page is loaded."""
-        self._server = server
+        self._connect = connect
         self._model = gr.Dropdown(label="Model", choices=[], value=None)
         self._about = gr.Markdown(elem_classes="about")
         with gr.Accordion("Settings", open=False):
@@ -54,7 +54,7 @@ class ModelPicker:
 
     async def _refresh(self, name: str = "") -> list[Any]:
         try:
-            async with Client(self._server) as client:
+            async with self._connect() as client:
                 models = await client.models()
         except RecognitionError as error:
             return [gr.skip(), f"**{sentence_of(error)}** Then reload this page.", *[gr.skip()] * 2]

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from client.access import add_tls_options, add_token_options, tls_of
 from client.cli import EXIT_CODES_HELP, integer, program_parser, server_address
 from client.stream import DEFAULT_SERVER
 
@@ -51,6 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="model of the embedded server; may be repeated, the first is the default",
     )
+    add_tls_options(parser)
+    add_token_options(parser)
     page = parser.add_argument_group("the page")
     page.add_argument(
         "--host", default="127.0.0.1", help="address to serve it on (default: %(default)s)"
@@ -78,6 +81,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.embedded and options.server != DEFAULT_SERVER:
         parser.error("--embedded starts a server of its own; drop it or --server")
+    if options.embedded and tls_of(options) is not None:
+        parser.error("--embedded needs no encryption; drop it, or the options for it")
     if options.model and not options.embedded:
         parser.error("--model is for the server that --embedded starts; a page has a choice")
     return options

@@ -5,14 +5,15 @@ from pathlib import Path
 import gradio as gr
 
 from client.web import compare_tab, live_tab, recording_tab
+from client.web.connect import Connect
 from client.web.tickets import Tickets
 
 
-def build(server: str, tickets: Tickets, folder: Path) -> gr.Blocks:
+def build(connect: Connect, tickets: Tickets, folder: Path) -> gr.Blocks:
     """Lay the page out.
 
     Args:
-        server: HOST:PORT of the speech recognition server.
+        connect: Reaches the speech recognition server.
         tickets: What live sessions are opened with.
         folder: Where files are put that visitors may download.
     """
@@ -21,11 +22,11 @@ def build(server: str, tickets: Tickets, folder: Path) -> gr.Blocks:
         gr.Markdown("# Streaming speech recognition")
         with gr.Tabs() as tabs:
             with gr.Tab("Live", id="live"):
-                live_tab.lay_out(demo, server, tickets)
+                live_tab.lay_out(demo, connect, tickets)
             with gr.Tab("Recording", id="recording"):
-                recording_tab.lay_out(demo, server, folder)
+                recording_tab.lay_out(demo, connect, folder)
             with gr.Tab("Compare", id="compare"):
-                compare_tab.lay_out(demo, server)
+                compare_tab.lay_out(demo, connect)
         # Nobody sees a live session on another tab, so it shall not take up a place.
         tabs.change(None, None, None, js="() => window.speech.stop()")
     return demo

@@ -15,8 +15,10 @@ from pathlib import Path
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from client.cli import ExitCode
+from client.access import AccessError
+from client.cli import ExitCode, connection
 from client.serving import ServerError, serving
+from client.stream import Client
 from client.web import page, theme
 from client.web.socket import routes
 from client.web.tickets import Tickets
@@ -36,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
     except ServerError as error:
         print(f"client.web: {error}", file=sys.stderr)
         return ExitCode.SERVER_AWAY
+    except AccessError as error:
+        print(f"client.web: {error}", file=sys.stderr)
+        return ExitCode.USAGE
 
 
 @contextlib.contextmanager
@@ -60,7 +65,12 @@ def _serve(options: argparse.Namespace, server: str, stop: threading.Event) -> i
 def _launch(options: argparse.Namespace, server: str, folder: Path, stop: threading.Event) -> int:
     port = options.port or _free_port(options.host)
     tickets = Tickets()
-    demo = page.build(server, tickets, folder)
+
+    def connect() -> Client:
+        return connection(options, server)
+
+    connect()  # A certificate or a token that cannot be used is known before the page is.
+    demo = page.build(connect, tickets, folder)
     try:
         _, local, shared = demo.launch(
             server_name=options.host,
@@ -74,7 +84,7 @@ def _launch(options: argparse.Namespace, server: str, folder: Path, stop: thread
             allowed_paths=[str(folder)],
             max_file_size=LARGEST_FILE,
             ssr_mode=False,
-            app_kwargs={"routes": routes(server, tickets)},
+            app_kwargs={"routes": routes(connect, tickets)},
             theme=theme.make(),
             css_paths=theme.STYLE,
             head=theme.HEAD,

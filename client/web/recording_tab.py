@@ -10,7 +10,7 @@ import gradio as gr
 
 from client.errors import RecognitionError
 from client.sources import SourceError
-from client.stream import Client
+from client.web.connect import Connect
 from client.web.hearing import Hearing, hear, open_short
 from client.web.live import sentence_of
 from client.web.model_picker import ModelPicker
@@ -27,10 +27,10 @@ AT_ONCE = 4
 """Recordings that are recognized at the same time, over all visitors."""
 
 
-def lay_out(demo: gr.Blocks, server: str, folder: Path) -> None:
+def lay_out(demo: gr.Blocks, connect: Connect, folder: Path) -> None:
     """Lay the tab out and say what its button does; files to keep are put into the folder."""
     audio = recording_input()
-    picker = ModelPicker(demo, server)
+    picker = ModelPicker(demo, connect)
     button = gr.Button("Recognize", variant="primary", elem_id="recording-start")
     result = gr.HTML(elem_id="recording-result", apply_default_css=False, min_height=80)
     with gr.Row():
@@ -46,7 +46,7 @@ def lay_out(demo: gr.Blocks, server: str, folder: Path) -> None:
         heard = Hearing()
         try:
             source = open_short(given(path))
-            async with Client(server) as client:
+            async with connect() as client:
                 choices = Choices(*values)
                 model = chosen(await client.models(), choices.model)
                 config = streaming_config(choices, model, live=False)

@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from client.sources import MAX_RATE_HZ, MIN_RATE_HZ
+from client.web.connect import Connect
 from client.web.events import Event, event
 from client.web.live import Stop, converse
 from client.web.tickets import Tickets
@@ -25,7 +26,7 @@ ASSETS = Path(__file__).parent / "assets"
 _log = logging.getLogger(__name__)
 
 
-def routes(server: str, tickets: Tickets) -> list[BaseRoute]:
+def routes(connect: Connect, tickets: Tickets) -> list[BaseRoute]:
     """Make the routes that the page's scripts use: themselves, and the socket."""
 
     async def live(socket: WebSocket) -> None:
@@ -45,7 +46,7 @@ def routes(server: str, tickets: Tickets) -> list[BaseRoute]:
                 )
             )
             try:
-                await converse(server, config, page)
+                await converse(connect, config, page)
             except Exception:  # noqa: BLE001 - a page is told of it, never left alone
                 _log.exception("a live session failed")
                 await page.tell(event("error", sentence="The demo failed; its log says more."))

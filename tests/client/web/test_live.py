@@ -1,11 +1,12 @@
 """A live session between a page and a server."""
 
 import asyncio
+from functools import partial
 
 import grpc
 
 from client.sources import bytes_per_s
-from client.stream import StreamingConfig
+from client.stream import Client, StreamingConfig
 from client.web import backlog
 from client.web.live import Stop, converse
 from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
@@ -30,7 +31,7 @@ def texts(page):
 async def test_words_come_and_the_session_ends_when_stopped(server):
     """Interims come while the page sends; stopping makes everything final and ends it."""
     page = FakePage()
-    session = asyncio.create_task(converse(server.address, config(), page))
+    session = asyncio.create_task(converse(partial(Client, server.address), config(), page))
     await page.until("started")
     page.say(pcm(tones("alfa bravo charlie")))
     interim = await page.until("interim")
@@ -46,7 +47,7 @@ async def test_words_come_and_the_session_ends_when_stopped(server):
 async def test_a_page_that_is_gone_frees_the_slot_at_once(server):
     """Nothing is finished for a page that nobody looks at."""
     page = FakePage()
-    session = asyncio.create_task(converse(server.address, config(), page))
+    session = asyncio.create_task(converse(partial(Client, server.address), config(), page))
     await page.until("started")
     assert server.engine.slots.taken == 1
     page.say(pcm(tones("alfa")), None)
@@ -61,7 +62,7 @@ async def test_lost_samples_are_told():
     page = FakePage()
     async with fake_server() as server:
         page.say(bytes(100), Stop(53))
-        await converse(server.address, config(), page)
+        await converse(partial(Client, server.address), config(), page)
     assert (await page.until("warning"))["sentence"].startswith("3 samples were lost")
 
 
@@ -73,7 +74,7 @@ async def test_a_restarted_server_is_waited_for(serve):
     first, second, third = (tones(words) for words in ("alfa bravo", "charlie", "delta echo"))
     pause = quiet(1500)
     async with serve(listen=address):
-        session = asyncio.create_task(converse(address, config(), page))
+        session = asyncio.create_task(converse(partial(Client, address), config(), page))
         page.say(pcm(first), pcm(pause))
         assert (await page.until("final"))["text"] == "alfa bravo"
         page.say(pcm(second))
@@ -99,7 +100,7 @@ async def test_a_restarted_server_is_waited_for(serve):
 async def test_errors_are_sentences():
     """No server, a full server, a refusal: each ends the session with a sentence."""
     page = FakePage()
-    await converse("127.0.0.1:1", config(), page)
+    await converse(partial(Client, "127.0.0.1:1"), config(), page)
     assert page.kinds == ["error"]
     assert page.told[0]["sentence"].startswith("No server answers at 127.0.0.1:1; start one with")
 
@@ -109,7 +110,7 @@ async def test_errors_are_sentences():
 
     page = FakePage()
     async with fake_server(full) as server:
-        await converse(server.address, config(), page)
+        await converse(partial(Client, server.address), config(), page)
     assert "try again in a while" in page.told[0]["sentence"]
 
     async def refuse(_, requests, context):
@@ -118,7 +119,7 @@ async def test_errors_are_sentences():
 
     page = FakePage()
     async with fake_server(refuse) as server:
-        await converse(server.address, config(), page)
+        await converse(partial(Client, server.address), config(), page)
     assert page.kinds == ["started", "error"]
     assert page.told[1]["sentence"] == "It is too loud (INVALID_ARGUMENT, INVALID_FIELD)."
 
@@ -135,7 +136,7 @@ async def test_a_server_that_takes_no_more(monkeypatch):
     async with fake_server(stuck) as server:
         # More than all buffers on the way hold.
         page.say(*[bytes(60 * bytes_per_s(FORMAT))] * 20)
-        await converse(server.address, config(), page)
+        await converse(partial(Client, server.address), config(), page)
     assert "behind; listening has stopped" in (await page.until("error"))["sentence"]
 
 
@@ -152,7 +153,7 @@ async def test_half_an_hour_of_silence():
         yield final("At last.")
 
     async with fake_server(keep_silent) as server:
-        session = asyncio.create_task(converse(server.address, config(), page))
+        session = asyncio.create_task(converse(partial(Client, server.address), config(), page))
         for minute in range(1, 31):
             page.say(bytes(60 * bytes_per_s(FORMAT)))
             while server.audio_bytes < minute * 60 * bytes_per_s(FORMAT):

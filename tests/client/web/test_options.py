@@ -25,6 +25,7 @@ def test_user_and_password():
         (["--port", "99999"], "from 0 to 65535"),
         (["--server", "x"], "is not HOST:PORT"),
         (["--embedded", "--server", "x:1"], "a server of its own"),
+        (["--embedded", "--tls"], "needs no encryption"),
         (["--model", "whisper"], "the server that --embedded starts"),
     ],
 )

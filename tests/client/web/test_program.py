@@ -45,6 +45,16 @@ async def ended(process: Process, number: int) -> tuple[int, str, str]:
     return await outcome(process)
 
 
+async def test_a_certificate_that_cannot_be_used(tmp_path):
+    """It is known before the page is, and said in a sentence."""
+    process = await start("client.web", "--port", "0", "--ca", str(tmp_path / "none.pem"))
+    code, output, complaints = await outcome(process)
+    assert (code, output) == (ExitCode.USAGE, "")
+    assert complaints.startswith("client.web: ")
+    assert "none.pem" in complaints
+    assert "Traceback" not in complaints
+
+
 async def test_embedded():
     """With --embedded there is a server beside the page, and with the page it goes."""
     async with running("--embedded", "--model", "scripted") as (process, url, server):
