@@ -182,9 +182,9 @@ async def overload(seconds: float, rounds: int) -> None:
     print(f"at capacity, flush to answer: {percentiles(latencies_s[False])}")
     print(f"2x overload, flush to answer: {percentiles(latencies_s[True])}")
     print(
-        f"  p95 {over / at:.2f} times that at capacity; refusals ({', '.join(sorted(reasons))}) "
-        f"p99 {np.percentile(refused_s, 99) * 1e3:.1f} ms ({len(refused_s)}); "
-        f"health {', '.join(sorted(states))}"
+        f"  p95 {over / at:.2f} times that at capacity; health {', '.join(sorted(states))}\n"
+        f"refusals ({', '.join(sorted(reasons))}): {percentiles(refused_s)}, "
+        f"p99 {np.percentile(refused_s, 99):.3f} s"
     )
 
 
