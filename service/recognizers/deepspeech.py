@@ -90,7 +90,7 @@ def load(
         chosen = replace(chosen, scorer=str(scorer))
     try_out(flavour.package, path, chosen)
     with captured_stderr() as lines:
-        model = NativeModel(functions, path, chosen)
+        model = NativeModel(functions, path, chosen, workers)
     sys.stderr.writelines(f"{line}\n" for line in unusual(lines))
     if model.sample_rate_hz != SAMPLE_RATE_HZ:
         rate_hz = model.sample_rate_hz

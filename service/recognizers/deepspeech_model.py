@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,8 @@ from numpy.typing import NDArray
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.deepspeech_library import Functions, take_text
 from service.recognizers.deepspeech_options import DeepSpeechOptions
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +34,26 @@ class Reading:
 
 
 class NativeModel:
-    """A model with its scorer. All methods may be called from several threads."""
+    """A model with its scorer. All methods may be called from several threads.
 
-    def __init__(self, functions: Functions, path: Path, options: DeepSpeechOptions) -> None:
-        """Load a model and its scorer.
+    A stream stays on one thread from its creation to its end, whoever calls: the decoder takes
+    the nodes of its search from a pool of the thread that it runs on (add_child in
+    ctcdecode/path_trie.h), gives them back without a lock, and the pool dies with its thread.
+    Streams that went from thread to thread made the process crash now and then.
+    """
+
+    def __init__(
+        self, functions: Functions, path: Path, options: DeepSpeechOptions, threads: int = 1
+    ) -> None:
+        """Load a model and its scorer, for streams on so many threads.
 
         Raises:
             ModelUnavailableError: the library refuses one of them.
         """
         self._functions = functions
         self._creating = threading.Lock()
+        self._threads = [_Thread() for _ in range(threads)]
+        self._turns = itertools.cycle(self._threads)
         self._handle: int | None = None
         handle = ctypes.c_void_p()
         self._require(functions["CreateModel"](bytes(path), ctypes.byref(handle)), f"model {path}")
@@ -61,24 +76,31 @@ class NativeModel:
         created (StreamingState and DecoderState::init in native_client). So they are set,
         the stream is created, and they are taken away again before any other stream is.
         """
-        stream = ctypes.c_void_p()
         with self._creating:
-            try:
-                for word, boost in hot_words.items():
-                    self._call("AddHotWord", self._handle, word.encode(), boost)
-                self._call("CreateStream", self._handle, ctypes.byref(stream))
-            finally:
-                if hot_words:
-                    self._call("ClearHotWords", self._handle)
-        if stream.value is None:
-            raise RuntimeError("CreateStream gave no stream")
-        return NativeStream(self._functions, stream.value)
+            thread = next(self._turns)
+            handle = thread.run(lambda: self._create_stream(hot_words))
+        return NativeStream(self._functions, handle, thread)
 
     def close(self) -> None:
         """Free the model. No stream is open. Idempotent."""
         handle, self._handle = self._handle, None
         if handle is not None:
             self._functions["FreeModel"](handle)
+            for thread in self._threads:
+                thread.close()
+
+    def _create_stream(self, hot_words: Mapping[str, float]) -> int:
+        stream = ctypes.c_void_p()
+        try:
+            for word, boost in hot_words.items():
+                self._call("AddHotWord", self._handle, word.encode(), boost)
+            self._call("CreateStream", self._handle, ctypes.byref(stream))
+        finally:
+            if hot_words:
+                self._call("ClearHotWords", self._handle)
+        if stream.value is None:
+            raise RuntimeError("CreateStream gave no stream")
+        return stream.value
 
     def _configure(self, options: DeepSpeechOptions) -> None:
         functions, handle = self._functions, self._handle
@@ -107,23 +129,45 @@ class NativeModel:
         return take_text(functions, functions["ErrorCodeToErrorMessage"](code)).rstrip(".")
 
 
+class _Thread:
+    """A thread that some streams live on."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, "deepspeech")
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Do something there, and wait for it."""
+        return self._executor.submit(work).result()
+
+    def close(self) -> None:
+        """End the thread; no stream lives on it any more."""
+        self._executor.shutdown()
+
+
 class NativeStream:
     """Audio being heard. Calls come one at a time, from any thread."""
 
-    def __init__(self, functions: Functions, handle: int) -> None:
-        """Own a stream of the library."""
+    def __init__(self, functions: Functions, handle: int, thread: _Thread) -> None:
+        """Own a stream of the library that lives on this thread."""
         self._functions = functions
         self._handle: int | None = handle
+        self._thread = thread
 
     def feed(self, samples: NDArray[np.int16]) -> None:
         """Hear more audio, shape (n,); the library buffers it in steps of its own."""
         if len(samples):
             data = np.ascontiguousarray(samples, dtype=np.int16)
-            self._functions["FeedAudioContent"](self._open(), data.ctypes.data, len(data))
+            handle = self._open()
+            self._thread.run(
+                lambda: self._functions["FeedAudioContent"](handle, data.ctypes.data, len(data))
+            )
 
     def text_so_far(self) -> str:
         """Return what was heard of the audio whose steps are full; changes nothing."""
-        return take_text(self._functions, self._functions["IntermediateDecode"](self._open()))
+        handle = self._open()
+        return self._thread.run(
+            lambda: take_text(self._functions, self._functions["IntermediateDecode"](handle))
+        )
 
     def finish(self, readings: int) -> tuple[Reading, ...]:
         """Hear what is buffered and end the stream.
@@ -131,8 +175,11 @@ class NativeStream:
         Returns:
             At most so many readings, best first.
         """
-        functions = self._functions
         handle, self._handle = self._open(), None
+        return self._thread.run(lambda: self._finish(handle, readings))
+
+    def _finish(self, handle: int, readings: int) -> tuple[Reading, ...]:
+        functions = self._functions
         metadata = functions["FinishStreamWithMetadata"](handle, readings)
         if not metadata:
             raise RuntimeError("FinishStreamWithMetadata gave no result")
@@ -145,7 +192,7 @@ class NativeStream:
         """Free the stream unless it was finished. Idempotent."""
         handle, self._handle = self._handle, None
         if handle is not None:
-            self._functions["FreeStream"](handle)
+            self._thread.run(lambda: self._functions["FreeStream"](handle))
 
     def _open(self) -> int:
         if self._handle is None:
