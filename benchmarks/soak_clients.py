@@ -21,8 +21,9 @@ import grpc.aio
 import uvloop
 
 from benchmarks.soak_support import SENTENCE, SPEECH
+from client.call import GrpcCall
 from client.errors import from_status
-from client.stream import Client, RecognitionError, RecognitionStream, StreamingConfig, _GrpcCall
+from client.stream import Client, RecognitionError, RecognitionStream, StreamingConfig
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
 
 PARALLEL = 10
@@ -100,7 +101,7 @@ async def _short(client: Client, kind: str, speech: bytes, texts: Counter[str]) 
 
 async def _late(address: str, stub: Any) -> str:  # noqa: ANN401 - the stub of asyncio has no type
     # As the client library does, so that a write which the deadline cuts does not hide the status.
-    call = _GrpcCall(address, stub.StreamingRecognize(timeout=DEADLINE_S))
+    call = GrpcCall(address, stub.StreamingRecognize(timeout=DEADLINE_S))
     await call.write(asr_pb2.AudioChunk(config=StreamingConfig()))
     while await call.read() is not None:
         pass

@@ -15,14 +15,15 @@ Messages are those of the contract, `protos/asr/v1/asr.proto`; every failure is 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
 
 from client.access import AccessError, Tls, Token
+from client.call import GrpcCall
 from client.channel import KeepAlive, channel_options
 from client.diagnosis import diagnose
 from client.errors import NO_TOKEN, RecognitionError, from_status, no_server, not_trusted
@@ -63,20 +64,10 @@ RETRY_DELAYS_S = (0.2, 0.5, 1.0)
 _SERVICE = "/asr.v1.SpeechService/"
 
 
-# Strings, since these classes take parameters in their stubs only.
-_Call: TypeAlias = "grpc.aio.StreamStreamCall[AudioChunk, Transcript]"
-_Status: TypeAlias = tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]
+# A string, since the class takes parameters in its stubs only.
 _Method: TypeAlias = "grpc.aio.StreamStreamMultiCallable[AudioChunk, Transcript]"
 
 _T = TypeVar("_T")
-
-_CALL_ENDED = (
-    grpc.RpcError,
-    grpc.aio.BaseError,
-    asyncio.InvalidStateError,
-    asyncio.CancelledError,
-)
-"""What gRPC raises when one writes to a call that has ended, or ends meanwhile."""
 
 
 def _serialized(message: AudioChunk) -> bytes:
@@ -162,7 +153,7 @@ class Client:
         )
 
         async def open_stream() -> RecognitionStream:
-            stream = RecognitionStream(_GrpcCall(self.server, method(metadata=self._metadata())))
+            stream = RecognitionStream(GrpcCall(self.server, method(metadata=self._metadata())))
             try:
                 await stream.write(AudioChunk(config=config or StreamingConfig()))
                 await stream.granted(self._connect_timeout_s)
@@ -251,73 +242,3 @@ class Client:
         except TimeoutError:
             refusal = await diagnose(self.server, self._tls)
             raise (not_trusted(refusal) if refusal else no_server(self.server)) from None
-
-
-class _GrpcCall:
-    """A streaming call of gRPC as `RecognitionStream` wants it."""
-
-    def __init__(self, server: str, call: _Call) -> None:
-        """Take over a call that has just been made."""
-        self._server = server
-        self._call = call
-        self._status: asyncio.Future[_Status] = asyncio.get_running_loop().create_future()
-        call.add_done_callback(self._keep_first_status)
-
-    async def write(self, message: AudioChunk) -> bool:
-        """Send a message; False where the call has ended, for whatever reason."""
-        try:
-            await self._call.write(message)
-        # Which exception it is says nothing: it may lie, see `_keep_first_status`.
-        except _CALL_ENDED:
-            return False
-        return True
-
-    async def done_writing(self) -> None:
-        """Half-close."""
-        with contextlib.suppress(*_CALL_ENDED):
-            await self._call.done_writing()
-
-    async def read(self) -> Transcript | None:
-        """Wait for the next transcript; None once the call has ended."""
-        with contextlib.suppress(*_CALL_ENDED):
-            transcript = await self._call.read()
-            if isinstance(transcript, Transcript):
-                return transcript
-        return None
-
-    async def failure(self) -> RecognitionError | None:
-        """Wait for the end of the call; None where it is a good one."""
-        code, details, trailing_metadata = await self._status
-        if code is grpc.StatusCode.OK:
-            return None
-        return from_status(self._server, code.name, details, trailing_metadata)
-
-    def cancel(self) -> None:
-        """End the call if it has not ended."""
-        self._call.cancel()
-
-    def _keep_first_status(self, call: _Call) -> None:
-        """Keep the status that the server sent.
-
-        gRPC replaces it by INTERNAL when a write fails because the call has just ended
-        (https://github.com/grpc/grpc/issues/36066). It calls this each time, the server's first.
-        """
-        if not self._status.done():
-            self._status.set_result(
-                (
-                    _at_once(call.code()),
-                    _at_once(call.details()) or "",
-                    tuple(_at_once(call.trailing_metadata()) or ()),
-                )
-            )
-
-
-def _at_once(answer: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine that has nothing to wait for, where awaiting is impossible."""
-    try:
-        answer.send(None)
-    except StopIteration as stop:
-        value: _T = stop.value
-        return value
-    answer.close()
-    raise RuntimeError("gRPC does not know the status of a call that has ended")

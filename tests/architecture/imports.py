@@ -80,6 +80,7 @@ RESTRICTED = {
         "service.rpc",
         "service.app",
         "service.ports",
+        "client.call",
         "client.stream",
         "client.health",
         "protos",

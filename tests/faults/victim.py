@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import grpc
 import grpc.aio
 
+from client.call import GrpcCall
 from client.recognition import RecognitionStream
-from client.stream import RecognitionError, _GrpcCall
+from client.stream import RecognitionError
 from protos.asr.v1 import asr_pb2
 from tests.faults.faulty_service import SLOW
 from tests.faults.streams import Outcome, chunks
@@ -37,7 +38,7 @@ class Victim:
     """One stream on a channel of its own."""
 
     channel: grpc.aio.Channel
-    call: _GrpcCall
+    call: GrpcCall
     stream: RecognitionStream
     outcome: Outcome = field(default_factory=Outcome)
     done: int = 0
@@ -107,7 +108,7 @@ async def victim_of(address: str, timeout_s: float | None = None) -> AsyncIterat
             METHOD, _serialized, response_deserializer=asr_pb2.Transcript.FromString
         )
         await channel.channel_ready()
-        call = _GrpcCall(address, method(timeout=timeout_s))
+        call = GrpcCall(address, method(timeout=timeout_s))
         stream = RecognitionStream(call)
         try:
             yield Victim(channel, call, stream)
