@@ -22,12 +22,21 @@ from tests.rpc.streams import audio, config, finals, recognize, until
 from tests.tones import pcm, quiet, tones
 
 METRICS = {"metrics_listen": "127.0.0.1:0"}
-SPEECH = pcm(np.concatenate([quiet(300), tones("alfa bravo"), quiet(1_500), tones("charlie")]))
+WORDS = pcm(np.concatenate([quiet(300), tones("alfa bravo")]))
+PAUSE = pcm(quiet(500))
+"""Long enough to decode ahead of time, too short to end the segment."""
+REST = pcm(np.concatenate([quiet(1_000), tones("charlie")]))
+SPEECH = WORDS + PAUSE + REST
 SPEECH_S = len(SPEECH) / 32_000
 
 
 def interims() -> asr_pb2.AudioChunk:
     return config(interim_results=True)
+
+
+async def decodes(address: str, kind: str) -> float:
+    found = await samples(address)
+    return found.get(("asr_decode_seconds_count", kind, "scripted"), 0)
 
 
 async def test_there_is_no_port_unless_it_is_asked_for(server):
@@ -38,8 +47,18 @@ async def test_there_is_no_port_unless_it_is_asked_for(server):
 
 async def test_a_stream_in_figures(serve):
     """Audio, decodes by kind, what was decoded ahead, results and time are counted."""
+
+    async def speak(address):
+        # An interim and a decode ahead of time are optional: each is made while it is of use.
+        yield interims()
+        for part, kind in ((WORDS, "interim"), (PAUSE, "speculative_final"), (REST, None)):
+            for message in audio(part):
+                yield message
+            while kind and not await decodes(address, kind):
+                await asyncio.sleep(0.01)
+
     async with serve(**METRICS) as running, stub_for(running.address) as stub:
-        transcripts = await recognize(stub, [interims(), *audio(SPEECH)])
+        transcripts = await recognize(stub, speak(running.metrics_address))
         found = await samples(running.metrics_address)
     assert len(finals(transcripts)) == 2
     assert found["asr_audio_seconds_total", "scripted"] == pytest.approx(SPEECH_S)
