@@ -54,7 +54,7 @@ async def test_a_stream_in_figures(serve):
         for part, kind in ((WORDS, "interim"), (PAUSE, "speculative_final"), (REST, None)):
             for message in audio(part):
                 yield message
-            while kind and not await decodes(address, kind):
+            while kind and not await decodes(address, kind):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async with serve(**METRICS) as running, stub_for(running.address) as stub:
