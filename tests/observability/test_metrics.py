@@ -120,7 +120,7 @@ async def test_refusals_are_told_from_failures(serve):
             with pytest.raises(grpc.aio.AioRpcError):
                 await recognize(stub, messages)
         call.cancel()
-        await running.engine.slots.wait_until_free(5)
+        await running.engine.slots.wait_until_free(50)
         with pytest.raises(grpc.aio.AioRpcError):
             await recognize(stub, [config(), config()])
         found = await samples(running.metrics_address)

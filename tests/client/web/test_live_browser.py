@@ -104,5 +104,5 @@ async def test_closing_the_page_frees_the_slot(demo, serve, tmp_path):
         await wait_for_state(page, "listening")
         assert server.engine.slots.taken == 1
         await page.close()
-        await server.engine.slots.wait_until_free(20)
+        await server.engine.slots.wait_until_free(50)
         assert server.engine.slots.taken == 0
