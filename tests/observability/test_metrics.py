@@ -7,10 +7,8 @@ import socket
 import threading
 
 import grpc
-import numpy as np
 import pytest
 
-from protos.asr.v1 import asr_pb2
 from service.engine.callers import Caller
 from service.observability.lag import INTERVAL_S, measuring_lag
 from service.observability.prometheus import MAX_CALLERS, Metrics
@@ -18,25 +16,10 @@ from service.process import ExitStatus, StartError
 from service.rpc.record import Ledger
 from tests.conftest import stub_for
 from tests.observability.scrape import samples, scrape
+from tests.observability.speech import SPEECH_S, speak
 from tests.rpc.streams import audio, config, finals, recognize, until
-from tests.tones import pcm, quiet, tones
 
 METRICS = {"metrics_listen": "127.0.0.1:0"}
-WORDS = pcm(np.concatenate([quiet(300), tones("alfa bravo")]))
-PAUSE = pcm(quiet(500))
-"""Long enough to decode ahead of time, too short to end the segment."""
-REST = pcm(np.concatenate([quiet(1_000), tones("charlie")]))
-SPEECH = WORDS + PAUSE + REST
-SPEECH_S = len(SPEECH) / 32_000
-
-
-def interims() -> asr_pb2.AudioChunk:
-    return config(interim_results=True)
-
-
-async def decodes(address: str, kind: str) -> float:
-    found = await samples(address)
-    return found.get(("asr_decode_seconds_count", kind, "scripted"), 0)
 
 
 async def test_there_is_no_port_unless_it_is_asked_for(server):
@@ -47,16 +30,6 @@ async def test_there_is_no_port_unless_it_is_asked_for(server):
 
 async def test_a_stream_in_figures(serve):
     """Audio, decodes by kind, what was decoded ahead, results and time are counted."""
-
-    async def speak(address):
-        # An interim and a decode ahead of time are optional: each is made while it is of use.
-        yield interims()
-        for part, kind in ((WORDS, "interim"), (PAUSE, "speculative_final"), (REST, None)):
-            for message in audio(part):
-                yield message
-            while kind and not await decodes(address, kind):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
     async with serve(**METRICS) as running, stub_for(running.address) as stub:
         transcripts = await recognize(stub, speak(running.metrics_address))
         found = await samples(running.metrics_address)
