@@ -13,7 +13,7 @@ from client.access import Tls
 _PLAIN_SERVER = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE")
 
 
-async def diagnose(server: str, tls: Tls | None, timeout_s: float = 2.0) -> str | None:
+async def diagnose(server: str, tls: Tls | None, timeout_s: float = 5.0) -> str | None:
     """Say in a sentence why encryption keeps a server and us apart; None where it does not."""
     host, _, port = server.rpartition(":")
     host = host.strip("[]")

@@ -61,6 +61,9 @@ DEFAULT_SERVER = "127.0.0.1:50051"
 RETRY_DELAYS_S = (0.2, 0.5, 1.0)
 """When to ask a server again that had no free slot."""
 
+REFUSED_S = 3.0
+"""How long a server is waited for that refuses connections: it may be starting."""
+
 _SERVICE = "/asr.v1.SpeechService/"
 
 
@@ -85,7 +88,7 @@ class Client:
         self,
         server: str = DEFAULT_SERVER,
         *,
-        connect_timeout_s: float = 3.0,
+        connect_timeout_s: float = 10.0,
         keep_alive: KeepAlive | None = None,
         retry: bool = True,
         tls: Tls | None = None,
@@ -96,7 +99,8 @@ class Client:
 
         Args:
             server: HOST:PORT.
-            connect_timeout_s: How long to wait for the server to answer at all.
+            connect_timeout_s: How long to wait for the server to answer at all; one that refuses
+                connections is waited for `REFUSED_S`, if that is shorter.
             keep_alive: How to notice that a silent server is gone; None means the defaults.
             retry: Ask again, three times within two seconds, when the server has no free slot.
             tls: How to encrypt; None means plain text.
@@ -156,7 +160,7 @@ class Client:
             stream = RecognitionStream(GrpcCall(self.server, method(metadata=self._metadata())))
             try:
                 await stream.write(AudioChunk(config=config or StreamingConfig()))
-                await stream.granted(self._connect_timeout_s)
+                await stream.granted(min(self._connect_timeout_s, REFUSED_S))
             except BaseException:
                 await stream.close()
                 raise
@@ -237,8 +241,20 @@ class Client:
         Without this a call to a server that is away would fail with a status that names sockets
         or, told to wait, would wait for ever.
         """
-        try:
-            await asyncio.wait_for(self._channel.channel_ready(), self._connect_timeout_s)
-        except TimeoutError:
-            refusal = await diagnose(self.server, self._tls)
-            raise (not_trusted(refusal) if refusal else no_server(self.server)) from None
+        soon_s = min(self._connect_timeout_s, REFUSED_S)
+        if await self._is_ready_within(soon_s):
+            return
+        # Neither there nor refused: the server, the network or this machine is only slow.
+        if self._channel.get_state() is grpc.ChannelConnectivity.CONNECTING and (
+            await self._is_ready_within(self._connect_timeout_s - soon_s)
+        ):
+            return
+        refusal = await diagnose(self.server, self._tls)
+        raise not_trusted(refusal) if refusal else no_server(self.server)
+
+    async def _is_ready_within(self, timeout_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._channel.channel_ready(), timeout_s)
+            return True
+        # Where this program itself stood still, the time-out may be the first to be noticed.
+        return self._channel.get_state() is grpc.ChannelConnectivity.READY

@@ -62,7 +62,7 @@ def test_a_signal_stops_the_server_in_good_order(number):
     with _process(*SCRIPTED) as process:
         _address(process)
         process.send_signal(number)
-        assert process.wait(timeout=20) == 0
+        assert process.wait() == 0
 
 
 async def test_an_open_stream_ends_within_the_grace():
@@ -83,13 +83,12 @@ async def test_an_open_stream_ends_within_the_grace():
                 texts.append(transcript.final_result.text)
             assert "alfa golf" in texts
             assert await call.code() is grpc.StatusCode.OK
-        assert await asyncio.to_thread(process.wait, 20) == 0
+        assert await asyncio.to_thread(process.wait, 50) == 0
 
 
 async def _until_refused(stub) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            await recognize(stub, [config()])
+    while True:
+        await recognize(stub, [config()])
 
 
 async def test_a_second_signal_ends_it_now():
@@ -103,7 +102,7 @@ async def test_a_second_signal_ends_it_now():
             with pytest.raises(grpc.aio.AioRpcError):
                 await _until_refused(stub)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, 20) == 128 + signal.SIGTERM
+            assert await asyncio.to_thread(process.wait, 50) == 128 + signal.SIGTERM
 
 
 def _fail(*arguments: str) -> tuple[int, str]:
@@ -112,7 +111,6 @@ def _fail(*arguments: str) -> tuple[int, str]:
         cwd=FOLDER,
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
     assert "Traceback" not in completed.stderr

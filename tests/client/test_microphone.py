@@ -118,7 +118,7 @@ async def test_capture_until_stopped():
     async for block in capture.blocks():
         received.append(block)
         if len(received) == 1:
-            assert audio.played.wait(5)
+            assert audio.played.wait(50)
             capture.stop()
     assert [block for block in received if block] == blocks
     assert audio.opened == (BUILTIN, Settings(16_000, 1))
@@ -143,7 +143,7 @@ async def test_losses_are_counted():
     async for block in capture.blocks():
         received_bytes += len(block)
         # The device has played everything before the second block is asked for.
-        assert audio.played.wait(5)
+        assert audio.played.wait(50)
         capture.stop()
     assert capture.device_losses == 2
     assert capture.lost_s == pytest.approx(too_much_s, abs=0.11)

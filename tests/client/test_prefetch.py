@@ -51,7 +51,7 @@ async def test_reading_stays_a_few_blocks_ahead():
     async with contextlib.aclosing(prefetched(blocks, depth=3)) as items:
         for _ in range(10):
             await anext(items)
-    assert closed.wait(5)
+    assert closed.wait(50)
     assert len(read) <= 10 + 3 + 2
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from client.stream import Client, KeepAlive, RecognitionError, StreamingConfig
 from tests.client.fake_server import STARTED, abort, count_bytes, fake_server
+from tests.faults.proxy import chaos_proxy
 
 
 async def test_refusal():
@@ -113,6 +114,20 @@ async def test_no_server():
     assert caught.value.server_away
 
 
+async def test_a_slow_server_is_not_taken_for_none(monkeypatch):
+    """A server that takes the connection is waited for longer than one that refuses it."""
+    monkeypatch.setattr("client.stream.REFUSED_S", 0.1)
+    async with fake_server() as server, chaos_proxy(server.address) as proxy:
+        proxy.to_client.stall()
+        client = Client(proxy.address, connect_timeout_s=50)
+        connecting = asyncio.create_task(client.__aenter__())
+        done, _ = await asyncio.wait({connecting}, timeout=1.0)
+        assert not done
+        proxy.to_client.resume()
+        async with await connecting:
+            assert await client.models()
+
+
 async def test_server_that_goes_away():
     """A server that leaves in mid-stream is a lost connection, not a riddle."""
     async with (
@@ -157,7 +172,7 @@ async def test_server_that_falls_silent():
         proxy = await asyncio.start_server(on_connection, "127.0.0.1", 0)
         stack.callback(proxy.close)
         address = f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-        keep_alive = KeepAlive(interval_s=0.5, timeout_s=0.5)
+        keep_alive = KeepAlive(interval_s=2, timeout_s=5)
         async with (
             Client(address, keep_alive=keep_alive) as client,
             client.stream() as stream,
@@ -165,5 +180,5 @@ async def test_server_that_falls_silent():
             await anext(stream)
             cut.set()
             with pytest.raises(RecognitionError) as caught:
-                await asyncio.wait_for(anext(stream), 10)
+                await asyncio.wait_for(anext(stream), 30)
     assert caught.value.server_away

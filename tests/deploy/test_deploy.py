@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.certificates import Authority
 from tests.conftest import stub_for
 from tests.observability.scrape import scrape
-from tests.rpc.streams import audio, config, recognize
-from tests.tones import pcm, quiet, tones
+from tests.observability.speech import speak
+from tests.rpc.streams import config, recognize
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -51,9 +50,7 @@ async def samples(serve, tmp_path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     async with serve(**settings) as running, serve(**settings, **tls) as encrypted:
         async with stub_for(running.address) as stub:
-            words = [tones("alfa"), quiet(1_500), tones("bravo")]
-            speech = audio(pcm(np.concatenate(words)))
-            await recognize(stub, [config(interim_results=True), *speech])
+            await recognize(stub, speak(running.metrics_address))
             with pytest.raises(Exception, match="served here"):
                 await recognize(stub, [config(model="?")])
         for address in (running.metrics_address, encrypted.metrics_address):

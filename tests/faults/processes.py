@@ -32,7 +32,7 @@ class Process:
         """Whether it runs."""
         return self.popen.poll() is None
 
-    def wait(self, timeout_s: float = 30.0) -> int:
+    def wait(self, timeout_s: float = 50.0) -> int:
         """Wait for its end and return its exit status."""
         return self.popen.wait(timeout_s)
 

@@ -38,7 +38,7 @@ def chunks(words: str) -> list[bytes]:
 
 def client_of(address: str) -> Client:
     """Return a client that asks once."""
-    return Client(address, retry=False, connect_timeout_s=10)
+    return Client(address, retry=False, connect_timeout_s=60)
 
 
 async def finish(stream: RecognitionStream, outcome: Outcome) -> Outcome:

@@ -22,11 +22,18 @@ MAX_STREAMS = 12
 
 OPTIONS = (
     *("--max-streams", str(MAX_STREAMS), "--max-recording-bytes", str(MAX_RECORDING_BYTES)),
-    *("--keepalive-s", "1", "--keepalive-timeout-s", "2", "--first-message-s", "5"),
+    *("--keepalive-s", "1", "--keepalive-timeout-s", "4", "--first-message-s", "60"),
     *("--max-starts-per-caller", "0"),
 )
 
-DEADLINE_S = 1.5
+DEADLINE_S = 2.5
+
+NOTICED_S = 30.0
+"""Until a dead peer is noticed: 5 s by the options above, a minute without; and a machine that
+stands still is given time."""
+
+pytestmark = pytest.mark.timeout(180)
+"""A busy machine may need a multiple of the ten seconds that a cell takes at most."""
 
 FULL_DISK = Path("/dev/full")
 
@@ -76,7 +83,7 @@ async def _alone() -> list[bytes]:
 
 async def _can_be_taken(process: Process, count: int) -> None:
     """Take so many slots at once, within the time after which a dead peer is noticed."""
-    async with asyncio.timeout(10), client_of(process.address) as client:
+    async with asyncio.timeout(NOTICED_S), client_of(process.address) as client:
         while True:
             try:
                 async with AsyncExitStack() as streams:
@@ -98,8 +105,7 @@ async def _nothing_is_left(process: Process) -> None:
         events = [line["event"] for line in process.lines()]
         return events.count("state created") == events.count("state released") > 0
 
-    async with asyncio.timeout(5):
-        await until(is_even)
+    await until(is_even)
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -113,7 +119,9 @@ async def test_a_fault_ends_its_own_stream_at_most(process, name, phase):
         chaos_proxy(process.address) as proxy,
         victim_of(proxy.address, timeout_s) as victim,
     ):
-        await victim.reach(phase)
+        # The deadline counts from the begin: on a busy machine it may strike before the phase.
+        with suppress(*([RecognitionError] if timeout_s else [])):
+            await victim.reach(phase)
         await fault(Stage(process, proxy, victim, phase))
         if fault in DECEIVING:
             with suppress(TimeoutError):
@@ -122,8 +130,7 @@ async def test_a_fault_ends_its_own_stream_at_most(process, name, phase):
         elif fault in SILENT:
             await _can_be_taken(process, MAX_STREAMS - 1)
         else:
-            async with asyncio.timeout(15):
-                outcome = await victim.complete()
+            outcome = await victim.complete()
             assert outcome.code != "UNKNOWN"
     await _nothing_is_left(process)
 
@@ -136,8 +143,7 @@ async def test_a_fault_passes_without_a_trace(process, name, phase):
         async with victim_of(proxy.address) as victim:
             await victim.reach(phase)
             await PASSING[name](Stage(process, proxy, victim, phase))
-            async with asyncio.timeout(20):
-                outcome = await victim.complete()
+            outcome = await victim.complete()
         assert (outcome.code, outcome.reason) == ("OK", "")
         assert text(outcome.transcripts) == TRANSCRIPT
     await _nothing_is_left(process)
@@ -164,8 +170,7 @@ async def test_stopping_ends_every_phase(phase):
         async with victim_of(process.address) as victim:
             await victim.reach(phase)
             process.popen.terminate()
-            async with asyncio.timeout(15):
-                outcome = await victim.end()
+            outcome = await victim.end()
         # A call that grpc has accepted and Python has not seen yet is cancelled.
         assert outcome.code in ("OK", "UNAVAILABLE") or phase == "opened"
         if phase in ("in speech", "after a final"):

@@ -20,11 +20,11 @@ from tests.rpc.streams import text
 QUICK = ("--max-decode-s", "1", "--max-block-s", "1")
 
 
-async def _health_of(address: str) -> str:
+async def _health_of(address: str, timeout_s: float | None = None) -> str:
     async with grpc.aio.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
-            response = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+            response = await stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             return error.code().name
     return health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
@@ -55,7 +55,7 @@ async def test_a_blocked_loop_fails_its_probes_and_ends():
     with service(*QUICK) as process:
         failed = await recognize(process.address, chunks(f"alfa {BLOCKS}"))
         assert failed.code == "UNAVAILABLE"
-        assert await _health_of(process.address) != "SERVING"
+        assert await _health_of(process.address, 1.0) != "SERVING"
         assert await asyncio.to_thread(process.wait) == 1
         assert "the event loop is blocked" in process.log.read_text(encoding="utf-8")
 

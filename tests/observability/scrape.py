@@ -12,7 +12,7 @@ async def scrape(address: str) -> str:
     """Return what stands at /metrics."""
 
     def read() -> str:
-        with urlopen(f"http://{address}/metrics", timeout=10) as response:
+        with urlopen(f"http://{address}/metrics", timeout=50) as response:
             return response.read().decode()
 
     return await asyncio.to_thread(read)

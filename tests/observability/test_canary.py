@@ -84,7 +84,7 @@ async def everything_goes_wrong(running: RunningServer, errors: list[str]) -> No
         for message in SPEECH:
             await call.write(message)
         call.cancel()
-        await running.engine.slots.wait_until_free(5)
+        await running.engine.slots.wait_until_free(50)
 
         def fail(*_: object) -> None:
             raise OSError(CANARY)

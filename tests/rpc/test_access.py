@@ -136,9 +136,9 @@ async def test_tokens_come_and_go_while_the_server_runs(serve, tokens):
 
 async def test_a_token_that_expires_ends_its_stream_in_good_order(serve, tokens):
     """The stream is told, what it said is made final, and then it ends with TOKEN_EXPIRED."""
-    settings = tokens.settings | {"notice_s": 0.5}
+    settings = tokens.settings | {"notice_s": 1.0}
     async with serve(**settings) as running, stub_for(running.address) as stub:
-        tokens.add("ann", lasts_s=2)
+        tokens.add("ann", lasts_s=6)
         messages = paced([config(), *SPEECH, *audio(bytes(32_000 * 600))], 0.01)
         transcripts = []
         with pytest.raises(grpc.aio.AioRpcError) as end:  # noqa: PT012 - what came before counts
@@ -154,8 +154,17 @@ async def test_a_stream_may_outlive_its_token_where_the_server_allows(serve, tok
     """With --max-expired-s a stream goes on; only the next one needs a new token."""
     settings = tokens.settings | {"max_expired_s": 60, "notice_s": 0}
     async with serve(**settings) as running, stub_for(running.address) as stub:
-        tokens.add("ann", lasts_s=1)
-        transcripts = await hear(stub, "ann", paced([config(), *SPEECH], 0.25))
+        tokens.add("ann", lasts_s=4)
+
+        async def outlive():
+            yield config()
+            with pytest.raises(grpc.aio.AioRpcError):  # noqa: PT012 - until then they succeed
+                while True:
+                    await stub.ListModels(asr_pb2.ListModelsRequest(), metadata=tokens.of("ann"))
+            for message in SPEECH:
+                yield message
+
+        transcripts = await hear(stub, "ann", outlive())
         assert text(transcripts) == "alfa bravo"
         assert await reason_of(hear(stub, "ann", [config()])) == "TOKEN_EXPIRED"
 

@@ -113,7 +113,7 @@ async def test_a_cancelled_stream_leaves_the_server_well(serve):
                 await call.write(message)
             await call.read()
             call.cancel()
-            await running.engine.slots.wait_until_free(10)
+            await running.engine.slots.wait_until_free(50)
         heard = text(await recognize(stub, [config(), *audio(pcm(samples)), flush("end")]))
     assert jiwer.wer(said, heard) <= 0.35
 

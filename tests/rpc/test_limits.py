@@ -32,7 +32,7 @@ def _endings(transcripts: list[asr_pb2.Transcript]) -> list[asr_pb2.StreamEnding
 
 async def test_an_idle_stream_is_told_and_keeps_what_it_said(serve):
     """Idleness is announced, then the finals come, then OUT_OF_RANGE."""
-    async with serve(idle_s=0.6, notice_s=0.2) as running, stub_for(running.address) as stub:
+    async with serve(idle_s=4.0, notice_s=1.0) as running, stub_for(running.address) as stub:
         call = stub.StreamingRecognize()
         for message in [config(), *audio(SPEECH)]:
             await call.write(message)
@@ -40,12 +40,12 @@ async def test_an_idle_stream_is_told_and_keeps_what_it_said(serve):
     assert text(transcripts) == "alfa bravo charlie"
     [ending] = _endings(transcripts)
     assert ending.reason == "STREAM_IDLE" == details(end)[0].reason
-    assert 0 <= ending.time_left.ToNanoseconds() / 1e9 <= 0.2
+    assert 0 <= ending.time_left.ToNanoseconds() / 1e9 <= 1.0
 
 
 async def test_an_idle_stream_that_goes_on_is_not_ended(serve):
     """A message after the announcement keeps the stream; a silence is one."""
-    async with serve(idle_s=3.0, notice_s=1.5) as running, stub_for(running.address) as stub:
+    async with serve(idle_s=8.0, notice_s=6.0) as running, stub_for(running.address) as stub:
         call = stub.StreamingRecognize()
         await call.write(config())
         for _ in range(2):
@@ -60,7 +60,7 @@ async def test_an_idle_stream_that_goes_on_is_not_ended(serve):
 
 async def test_a_stream_that_lasts_too_long_is_told_and_keeps_what_it_said(serve):
     """The longest duration is announced; the finals of what was heard come before the status."""
-    settings = {"max_stream_s": 1.5, "notice_s": 0.3}
+    settings = {"max_stream_s": 5.0, "notice_s": 1.0}
     async with serve(**settings) as running, stub_for(running.address) as stub:
         call = stub.StreamingRecognize()
         for message in [config(), *audio(SPEECH)]:
@@ -73,7 +73,7 @@ async def test_a_stream_that_lasts_too_long_is_told_and_keeps_what_it_said(serve
 
 async def test_work_of_the_server_is_not_idleness(serve):
     """A stream whose client waits for a slow final is not ended for being silent itself."""
-    settings = {"model": ["scripted?delay_ms=400"], "idle_s": 0.3, "notice_s": 0.1}
+    settings = {"model": ["scripted?delay_ms=4000"], "idle_s": 3.0, "notice_s": 1.0}
     async with serve(**settings) as running, stub_for(running.address) as stub:
         transcripts = await recognize(stub, [config(), *audio(SPEECH)])
     assert text(transcripts) == "alfa bravo charlie"
@@ -82,7 +82,7 @@ async def test_work_of_the_server_is_not_idleness(serve):
 
 async def test_a_stream_without_config_takes_no_slot(serve):
     """While the config is waited for the slot is another's, and waiting ends in time."""
-    settings = {"max_streams": 1, "first_message_s": 0.5}
+    settings = {"max_streams": 1, "first_message_s": 4.0}
     async with serve(**settings) as running, stub_for(running.address) as stub:
         waiting = stub.StreamingRecognize()
         assert text(await recognize(stub, [config(), *audio(SPEECH)])) == "alfa bravo charlie"
@@ -118,7 +118,7 @@ async def test_connections_are_bounded_and_probes_have_their_own(serve):
         # The count is of those that the server has taken from its queue.
         await asyncio.gather(*(asyncio.to_thread(one.recv, 1) for one in held))
         with socket.create_connection((host, int(port))) as one_more:
-            one_more.settimeout(5)
+            one_more.settimeout(50)
             assert await asyncio.to_thread(one_more.recv, 1) == b""
         async with grpc.aio.insecure_channel(running.sides.health) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
@@ -153,14 +153,17 @@ async def test_what_is_read_ahead_is_bounded(serve, monkeypatch, read_ahead_s, m
         message = asr_pb2.AudioChunk(audio=bytes(3_200))
         while True:
             writing = asyncio.ensure_future(call.write(message))
-            done, _ = await asyncio.wait({writing}, timeout=1.0)
-            if not done:
+            await asyncio.wait({writing}, timeout=1.0)
+            # So much must be taken, however long a busy machine takes.
+            while not writing.done() and sent_bytes < read_ahead_s * 0.5 * 32_000:
+                await asyncio.wait({writing}, timeout=1.0)
+            if not writing.done():
                 break
             sent_bytes += 3_200
         call.cancel()
         await asyncio.gather(writing, return_exceptions=True)
     assert stalled.is_set()
-    assert read_ahead_s * 0.5 <= sent_bytes / 32_000 <= most_s
+    assert sent_bytes / 32_000 <= most_s
 
 
 async def test_a_stream_that_waits_for_its_config_is_told_of_the_end(serve):

@@ -39,7 +39,7 @@ def settings_for(pair, **more) -> dict[str, object]:
 
 
 def client_of(address: str, tls: Tls | None) -> Client:
-    return Client(address, tls=tls, connect_timeout_s=1.5, retry=False)
+    return Client(address, tls=tls, connect_timeout_s=30, retry=False)
 
 
 def served_serial(address: str) -> int:

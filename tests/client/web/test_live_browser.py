@@ -19,6 +19,7 @@ from tests.client.web.browser import (
     wait_for_state,
     write_recording,
 )
+from tests.client.web.tap import DEVICE_BLOCK_S, QUANTUM, put_tap, quanta_played, tapped
 from tests.samples import FOLDER
 
 pytestmark = pytest.mark.timeout(240)
@@ -56,10 +57,12 @@ async def test_words_come_while_they_are_spoken(demo, serve, tmp_path):
 
 
 async def test_the_server_hears_every_sample_once(demo, tmp_path):
-    """What reaches the server is what was played in: no sample is lost, doubled or changed where
-    the browser's pieces meet."""
+    """What reaches the server is what the microphone gave: no sample is lost, doubled or changed
+    where the browser's pieces meet. And what the microphone gave is what was played in, but for
+    the stutters of a fake microphone on a busy machine."""
     played = np.random.default_rng(7).integers(-20_000, 20_000, 8 * RATE_HZ)
-    recording = write_recording(tmp_path / "noise.wav", played)
+    noise = np.concatenate([played, np.zeros(RATE_HZ)])
+    recording = write_recording(tmp_path / "noise.wav", noise)
     heard = bytearray()
     enough = asyncio.Event()
 
@@ -76,26 +79,21 @@ async def test_the_server_hears_every_sample_once(demo, tmp_path):
         fake_server(listen, listen=demo.server) as server,
         opened(recording=recording) as page,
     ):
+        await put_tap(page)
         await start_listening(page, demo.url)
         await enough.wait()
         await stop_listening(page)
+        microphone = await tapped(page)
     assert server.config.audio_format.sample_rate_hertz == RATE_HZ
-    samples = np.frombuffer(heard, dtype="<i2").astype(int)
-    # The browser plays from the moment it opens the device, a little before it hears itself.
-    first = np.flatnonzero(samples)[0]
-    certain = 5 * RATE_HZ
-    played_from = first + certain - find(samples, played[certain : certain + 64])
-    assert 0 <= played_from < certain
-    expected = played[played_from:]
-    assert np.abs(samples[first : first + len(expected)] - expected).max() <= 1
-
-
-def find(samples, piece):
-    """Find where a piece lies, within one step of 16 bits."""
-    windows = np.lib.stride_tricks.sliding_window_view(samples, len(piece))
-    (places,) = np.nonzero(np.abs(windows - piece).max(axis=1) <= 1)
-    assert len(places) == 1
-    return int(places[0])
+    samples = np.frombuffer(heard, dtype="<i2")
+    # The tap is connected first, and may hear some quanta more at either end.
+    more = len(microphone) - len(samples)
+    assert more >= 0
+    begins = range(0, more + 1, QUANTUM)
+    assert any(np.array_equal(samples, microphone[at : at + len(samples)]) for at in begins)
+    found, quanta = quanta_played(samples, played)
+    assert len(found) > quanta / 2
+    assert np.diff(found).min() >= -DEVICE_BLOCK_S * RATE_HZ
 
 
 async def test_closing_the_page_frees_the_slot(demo, serve, tmp_path):
@@ -106,5 +104,5 @@ async def test_closing_the_page_frees_the_slot(demo, serve, tmp_path):
         await wait_for_state(page, "listening")
         assert server.engine.slots.taken == 1
         await page.close()
-        await server.engine.slots.wait_until_free(20)
+        await server.engine.slots.wait_until_free(50)
         assert server.engine.slots.taken == 0

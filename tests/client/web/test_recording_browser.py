@@ -130,5 +130,5 @@ async def test_a_page_that_is_closed_asks_for_nothing_more(demo, serve, tmp_path
         await page.wait_for_selector("#recording-result .word")
         assert server.engine.slots.taken == 1
         await page.close()
-        await server.engine.slots.wait_until_free(30)
+        await server.engine.slots.wait_until_free(50)
         assert server.engine.slots.taken == 0
