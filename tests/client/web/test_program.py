@@ -21,7 +21,7 @@ from tests.client.web.conftest import free_address
 
 pytest.importorskip("gradio", reason="the extra web is not installed")
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 """Gradio takes a busy machine half a minute to start."""
 
 

@@ -9,7 +9,7 @@ import soundfile
 from tests.client.web.browser import RATE_HZ, open_tab, opened, write_recording
 from tests.tones import burst, quiet, tones
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 """Starting the demo and a browser takes a busy machine half a minute by itself."""
 
 
