@@ -51,6 +51,11 @@ class Sent:
         else:
             self.told.append(json.loads(frame))
 
+    @property
+    def samples(self) -> np.ndarray:
+        """The audio, at `RATE_HZ`."""
+        return np.frombuffer(self.audio, "<i2")
+
     async def words(self, server, path: Path) -> str:
         """What client.file makes of the audio of a session that has ended.
 
@@ -60,7 +65,7 @@ class Sent:
         await until(lambda: self.told and "samples" in self.told[-1])
         assert len(self.audio) == 2 * self.told[-1]["samples"]
         assert self.told[0] == {"rate_hz": RATE_HZ}
-        write_recording(path, np.frombuffer(self.audio, "<i2"))
+        write_recording(path, self.samples)
         code, words, complaints = await transcribe(server, str(path))
         assert (code, complaints) == (0, "")
         return " ".join(words.split())
