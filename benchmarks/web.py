@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import soxr
 
 from benchmarks.support import (
@@ -53,26 +54,34 @@ class Shown:
     behind: str
 
 
+@dataclass(frozen=True)
+class Demo:
+    """The demo in a process of its own."""
+
+    url: str
+    process: psutil.Process
+
+
 @contextmanager
-def demo(server: str) -> Iterator[str]:
-    """Run the demo; gives its address."""
+def demo(server: str) -> Iterator[Demo]:
+    """Run the demo before a server."""
     command = [sys.executable, "-m", "client.web", "--port", "0", "--server", server]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             opened = re.match(r"open (\S+) ", process.stdout.readline())
             assert opened, "the demo did not start"
-            yield opened[1]
+            yield Demo(opened[1], psutil.Process(process.pid))
         finally:
             process.terminate()
 
 
-def write_wav(clip: Clip, folder: Path) -> Path:
-    """Write a clip as Chromium plays it, with quiet around it."""
+def write_wav(clips: Sequence[Clip], path: Path) -> Path:
+    """Write clips as Chromium plays them, with quiet around each."""
     quiet = np.zeros(round(QUIET_S * browser.RATE_HZ))
-    samples = soxr.resample(clip.samples, RATE_HZ, browser.RATE_HZ)
-    path = folder / f"{clip.path.stem}.wav"
-    return browser.write_recording(path, np.concatenate([quiet, samples, quiet]) * 32_767)
+    spoken = [soxr.resample(clip.samples, RATE_HZ, browser.RATE_HZ) for clip in clips]
+    pieces = [quiet, *(piece for samples in spoken for piece in (samples, quiet))]
+    return browser.write_recording(path, np.concatenate(pieces) * 32_767)
 
 
 def by_file(server: str, recording: Path) -> str:
@@ -115,13 +124,13 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as place,
         own_server() as server,
-        demo(server.address) as url,
+        demo(server.address) as page,
     ):
-        recordings = [write_wav(clip, Path(place)) for clip in clips]
+        recordings = [write_wav([clip], Path(place) / f"{clip.path.stem}.wav") for clip in clips]
         expected = [by_file(server.address, recording) for recording in recordings]
         durations_s = [clip.duration_s + 2 * QUIET_S for clip in clips]
         for pages in PAGES:
-            shown = asyncio.run(measure(url, recordings[:pages], durations_s[:pages]))
+            shown = asyncio.run(measure(page.url, recordings[:pages], durations_s[:pages]))
             lags_s = [lag for each in shown for lag in each.lags_s]
             texts = [each.text for each in shown]
             same = sum(pair[0] == pair[1] for pair in zip(texts, expected, strict=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.certificates import Authority
 from tests.client.programs import outcome, run, start
 from tests.faults.processes import service
 from tests.observability.scrape import scrape
+from tests.ports import free_address
 from tests.tones import quiet, tones
 
 ROOT = Path(__file__).parent.parent
@@ -25,12 +25,6 @@ def recording(tmp_path) -> str:
     path = tmp_path / "speech.wav"
     soundfile.write(path, np.concatenate([quiet(300), tones("alfa bravo")]), 16_000)
     return str(path)
-
-
-def free_address() -> str:
-    """Return an address that nobody listens on, for a port that the server does not print."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 def make_token(file: Path, *arguments: str) -> str:

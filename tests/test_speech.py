@@ -54,7 +54,7 @@ async def test_the_samples_are_heard_as_they_were_spoken(address):
     assert _word_error_rate([sample.text for sample in SAMPLES], heard) <= MOST_WER
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_neither_pieces_nor_pace_nor_neighbours_change_a_final(address):
     """Finals and their word times are equal: whole, in odd pieces with interims, among others."""
     speech = pcm(read_sample("demo.flac"))

@@ -110,22 +110,24 @@ async def test_interrupted_while_standard_input_is_silent():
 
 async def test_interrupted_twice(tmp_path):
     """A second Ctrl-C leaves at once, though the server has not answered the first."""
-    path = write_tone(tmp_path / "tone.wav")
+    path = write_tone(tmp_path / "tone.wav", 60.0)
 
     async def never_ends(server, requests, _):
         yield STARTED
         async for request in requests:
             server.note(request)
+            yield interim("still thinking")
         server.half_closed.set()
-        yield interim("still thinking")
         await asyncio.Event().wait()
 
     async with fake_server(never_ends) as server:
-        process = await start("client.file", "--server", server.address, "--interim", path)
+        process = await start(
+            "client.file", "--server", server.address, "--realtime", "--interim", path
+        )
         assert await process.stderr.readline()
         process.send_signal(signal.SIGINT)
         # Two signals of a kind that come at once are one.
-        await asyncio.wait([asyncio.create_task(process.wait())], timeout=0.3)
+        await server.half_closed.wait()
         assert process.returncode is None
         process.send_signal(signal.SIGINT)
         code, output, complaints = await outcome(process)

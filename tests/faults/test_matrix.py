@@ -32,9 +32,6 @@ NOTICED_S = 30.0
 """Until a dead peer is noticed: 5 s by the options above, a minute without; and a machine that
 stands still is given time."""
 
-pytestmark = pytest.mark.timeout(180)
-"""A busy machine may need a multiple of the ten seconds that a cell takes at most."""
-
 FULL_DISK = Path("/dev/full")
 
 

@@ -28,7 +28,7 @@ from tests.samples import read_sample
 
 SMALL_CTC = Path(__file__).parent.parent / "recognizers" / "small_ctc"
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 """Whisper hears 30 s each time; under transformers that takes a second of CPU time."""
 
 

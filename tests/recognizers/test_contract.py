@@ -21,7 +21,7 @@ from service.core.hypothesis import (
 from service.recognizers.base import Recognizer
 from tests.recognizers.contract import CASES, Case
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 """Whisper hears 30 s each time; under transformers that takes a second of CPU time."""
 
 

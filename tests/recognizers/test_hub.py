@@ -11,7 +11,7 @@ import pytest
 
 from tests.recognizers.fake_hub import COMMIT, FakeHub, run_python, serving
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 """Each process imports torch anew."""
 
 SMALL_CTC = Path(__file__).parent / "small_ctc"

@@ -205,7 +205,7 @@ async def test_help_teaches():
         assert part in output
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_real_speech(serve, tmp_path):
     """The default model on the project's own recordings, spoken in real time."""
     lines = (FOLDER / "manifest.jsonl").read_text(encoding="utf-8").splitlines()

@@ -7,7 +7,7 @@ from tests.client.web.browser import PALE, UNNAMED, opened
 
 __all__ = ["manifest"]
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 """A browser takes a busy machine a while."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import wave
 from collections.abc import AsyncIterator
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.client.programs import transcribe
+from tests.rpc.streams import until
 
 RATE_HZ = 44_100
 """What Chromium's microphone runs at, so that it need not convert."""
@@ -33,21 +37,59 @@ def chromium() -> str:
     return found
 
 
+class Sent:
+    """What a page sends in its live session, as the browser tells it."""
+
+    def __init__(self, page) -> None:
+        self.audio = bytearray()
+        self.told: list[dict] = []
+        page.on("websocket", lambda socket: socket.on("framesent", self._keep))
+
+    def _keep(self, frame: bytes | str) -> None:
+        if isinstance(frame, bytes):
+            self.audio += frame
+        else:
+            self.told.append(json.loads(frame))
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The audio, at `RATE_HZ`."""
+        return np.frombuffer(self.audio, "<i2")
+
+    async def words(self, server, path: Path) -> str:
+        """What client.file makes of the audio of a session that has ended.
+
+        The fake microphone stutters on a busy machine, so that what a recording says is no
+        measure of what is heard of it.
+        """
+        await until(lambda: self.told and "samples" in self.told[-1])
+        assert len(self.audio) == 2 * self.told[-1]["samples"]
+        assert self.told[0] == {"rate_hz": RATE_HZ}
+        write_recording(path, self.samples)
+        code, words, complaints = await transcribe(server, str(path))
+        assert (code, complaints) == (0, "")
+        return " ".join(words.split())
+
+
 @asynccontextmanager
-async def opened(*, recording: Path | None = None, allow: bool = True, **context):
+async def opened(
+    *, recording: Path | None = None, loop: bool = False, allow: bool = True, **context
+):
     """Open an empty page in a browser that hears the recording once it asks for the microphone."""
     from playwright.async_api import async_playwright
 
     flags = [*FLAGS]
     if recording is not None:
-        flags.append(f"--use-file-for-fake-audio-capture={recording}%noloop")
+        times = "" if loop else "%noloop"
+        flags.append(f"--use-file-for-fake-audio-capture={recording}{times}")
     if allow:
         flags.append("--use-fake-ui-for-media-stream")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=flags)
         page = await browser.new_page(**context)
-        page.set_default_timeout(40_000)
+        page.set_default_timeout(120_000)
         page.problems = []
+        page.sent = Sent(page)
         page.on("pageerror", lambda error: page.problems.append(str(error)))
         try:
             yield page
@@ -88,6 +130,12 @@ async def finals(page) -> list[str]:
 
 async def spoken(page) -> AsyncIterator[str]:
     return await page.inner_text("#live-panel .spoken")
+
+
+async def wait_for_final(page, count=1):
+    await page.wait_for_function(
+        "n => document.querySelectorAll('#live-panel .final .text').length >= n", arg=count
+    )
 
 
 async def problem(page) -> str:

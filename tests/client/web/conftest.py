@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from tests.client.programs import ROOT
 from tests.client.web.browser import chromium
+from tests.ports import free_address
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,6 @@ class Demo:
     url: str
     server: str
     """HOST:PORT at which it looks for a server; none is there unless a test runs one."""
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

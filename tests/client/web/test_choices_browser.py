@@ -17,7 +17,7 @@ from tests.client.web.browser import (
     write_recording,
 )
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 """Starting the demo and a browser takes a busy machine half a minute by itself."""
 
 MODELS = [

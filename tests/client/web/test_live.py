@@ -11,8 +11,8 @@ from client.web import backlog
 from client.web.live import Stop, converse
 from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
 from tests.client.fake_server import STARTED, abort, fake_server, final
-from tests.client.web.conftest import free_address
 from tests.client.web.fake_page import FakePage
+from tests.ports import free_address
 from tests.tones import pcm, quiet, tones
 
 FORMAT = AudioFormat(

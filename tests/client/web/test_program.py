@@ -17,11 +17,11 @@ from client.cli import ExitCode
 from tests.client.fake_server import fake_server
 from tests.client.programs import outcome, start
 from tests.client.web import browser
-from tests.client.web.conftest import free_address
+from tests.ports import free_address
 
 pytest.importorskip("gradio", reason="the extra web is not installed")
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 """Gradio takes a busy machine half a minute to start."""
 
 

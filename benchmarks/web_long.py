@@ -1,0 +1,142 @@
+"""Whether the browser demo can be listened to for long: its memory, its size, its text.
+
+python -m benchmarks.web_long [--minutes 30] [--model SPEC] [MANIFEST...]
+
+A server, the demo, and headless Chromium that hears the clips over and over in one live session.
+Once a minute:
+
+- memory of the page's tab (the process that renders it; its scripts alone, after a collection of
+  garbage), of the demo's process and of the server's
+- elements and finals on the page, and how far its last final is behind what was sent
+- how often the page had to wait for its server
+
+In the end the page's transcript is compared with that of client.file for the audio that was sent.
+
+Needs Chromium and the extras `web` and `browser`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.support import Server, manifest_arguments, own_server, read_clips
+from benchmarks.web import Demo, by_file, demo, write_wav
+from tests.client.web import browser
+
+MEGABYTE = 2**20
+
+WATCH = """
+window.seen = [];
+new MutationObserver(() => seen.push(document.body.dataset.live))
+  .observe(document.body, { attributes: true, attributeFilter: ["data-live"] });
+"""
+
+LOOK = """
+() => {
+  const times = [...document.querySelectorAll("#live-panel .final time")];
+  const end = times.at(-1)?.title.match(/to ([0-9.]+) s/);
+  return {
+    elements: document.querySelectorAll("*").length,
+    finals: times.length,
+    end_s: end ? Number(end[1]) : 0,
+    behind: document.querySelector("#live-panel .delay").innerText,
+    waits: seen.filter((state) => state === "waiting").length,
+    state: document.body.dataset.live,
+  };
+}
+"""
+
+
+class Tab:
+    """What Chromium tells of a page."""
+
+    def __init__(self, page: Any) -> None:  # noqa: ANN401 - playwright is optional
+        """Ask nothing yet."""
+        self._page = page
+        self._of_page: Any = None
+        self._of_browser: Any = None
+
+    async def watch(self) -> None:
+        """Begin to watch."""
+        await self._page.evaluate(WATCH)
+        self._of_page = await self._page.context.new_cdp_session(self._page)
+        self._of_browser = await self._page.context.browser.new_browser_cdp_session()
+        await self._of_page.send("Performance.enable")
+
+    async def resident_bytes(self) -> int:
+        """Memory of the largest renderer, which is the page's."""
+        found = await self._of_browser.send("SystemInfo.getProcessInfo")
+        renderers = [one["id"] for one in found["processInfo"] if one["type"] == "renderer"]
+        return max(psutil.Process(number).memory_info().rss for number in renderers)
+
+    async def heap_bytes(self) -> int:
+        """Memory of the page's scripts that is in use."""
+        await self._of_page.send("HeapProfiler.collectGarbage")
+        metrics = (await self._of_page.send("Performance.getMetrics"))["metrics"]
+        return round(next(one["value"] for one in metrics if one["name"] == "JSHeapUsedSize"))
+
+    async def look(self) -> dict[str, Any]:
+        """What stands on the page."""
+        found: dict[str, Any] = await self._page.evaluate(LOOK)
+        return found
+
+
+async def listen(page: Demo, server: Server, recording: Path, minutes: float, place: Path) -> None:
+    """Run one session and print a line for each minute."""
+    async with browser.opened(recording=recording, loop=True) as opened:
+        tab = Tab(opened)
+        await browser.open_tab(opened, page.url, "Live")
+        await tab.watch()
+        await opened.click("#live-start")
+        await browser.wait_for_state(opened, "listening")
+        began_s = time.monotonic()
+        print("minute  tab, its scripts, demo, server in MB   elements  finals  last final ends")
+        for minute in range(round(minutes) + 1):
+            await asyncio.sleep(max(0.0, began_s + 60 * minute - time.monotonic()))
+            shown = await tab.look()
+            sent_s = len(opened.sent.audio) / 2 / browser.RATE_HZ
+            memory = (
+                await tab.resident_bytes(),
+                await tab.heap_bytes(),
+                page.process.memory_info().rss,
+                server.resident_bytes,
+            )
+            print(
+                f"{minute:6}  " + "  ".join(f"{one / MEGABYTE:6.1f}" for one in memory),
+                f"{shown['elements']:18}  {shown['finals']:6}  {shown['end_s']:.1f} of {sent_s:.1f}"
+                f" s sent; {shown['behind'] or 'nothing yet'}; waited {shown['waits']} times;"
+                f" {shown['state']}",
+                flush=True,
+            )
+        await browser.stop_listening(opened)
+        text = " ".join(" ".join(await browser.finals(opened)).split())
+        sent = browser.write_recording(place / "sent.wav", opened.sent.samples)
+        print(f"page errors: {opened.problems or 'none'}")
+    same = text == by_file(server.address, sent)
+    print(f"{len(text.split())} words, the same as client.file: {'yes' if same else 'no'}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = manifest_arguments(__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=30.0, metavar="N")
+    parser.add_argument("--model", default="whisper", metavar="SPEC", help="as for the server")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as place,
+        own_server("--model", arguments.model) as server,
+        demo(server.address) as page,
+    ):
+        folder = Path(place)
+        recording = write_wav(read_clips(arguments.manifests), folder / "clips.wav")
+        asyncio.run(listen(page, server, recording, arguments.minutes, folder))
+
+
+if __name__ == "__main__":
+    main()
