@@ -30,7 +30,7 @@ from pathlib import Path
 from benchmarks import load_overload, load_report
 from benchmarks.load_figures import Figures, medians, most_held
 from benchmarks.load_scripts import Script, make_scripts
-from benchmarks.load_systems import PEERS, System, other, ours
+from benchmarks.load_systems import PEERS, WARM_UP_STREAMS, System, other, ours
 from benchmarks.support import Clip, manifest_arguments, read_clips
 
 SHORTEST_S, LONGEST_S = 1.5, 20.0
@@ -64,8 +64,8 @@ def measure_all(
 
 def find_most(clips: Sequence[Clip], options: argparse.Namespace, runs: list[Figures]) -> None:
     """Run the systems, warm them up, measure them, and add to the runs."""
-    streams = max(options.streams)
-    scripts = make_scripts(clips, streams, options.seconds)
+    scripts = make_scripts(clips, max(options.streams), options.seconds)
+    streams = max(len(scripts), WARM_UP_STREAMS)
     with ExitStack() as stack:
         systems = []
         if options.server:

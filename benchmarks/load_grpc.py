@@ -12,6 +12,9 @@ from benchmarks.load_scripts import PATIENCE_S, STAGGER_S, Record, Script, until
 from client.messages import to_seconds
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
 
+REFUSALS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+"""Of a server that is full, and of one that this caller asks too much of."""
+
 Call = grpc.aio.StreamStreamCall[asr_pb2.AudioChunk, asr_pb2.Transcript]
 
 
@@ -45,7 +48,7 @@ async def play(address: str, script: Script, model: str, begin_s: float | None) 
                 await _read(call, script, start_s, record)
         except grpc.aio.AioRpcError as error:
             record.failure = f"{error.code().name}: {error.details()}"
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            if error.code() in REFUSALS and not record.is_admitted:
                 record.refused_s = time.monotonic() - opened_s
         except TimeoutError:
             record.failure = "no end within a minute of the end of its audio"
@@ -74,6 +77,7 @@ async def _read(call: Call, script: Script, start_s: float | None, record: Recor
     newest: tuple[int, float] | None = None
     async for transcript in call:
         now_s = time.monotonic() - (start_s or 0.0)
+        record.is_admitted = True
         match transcript.WhichOneof("event"):
             case "interim_result":
                 result = transcript.interim_result

@@ -50,7 +50,8 @@ def whisper_live_python() -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for wanted in (["--no-deps", DISTRIBUTION], ["--requirement", str(REQUIREMENTS)]):
+    # The other way round, pip would complain of what is left out on purpose.
+    for wanted in (["--requirement", str(REQUIREMENTS)], ["--no-deps", DISTRIBUTION]):
         # What pip prints is no line of figures.
         subprocess.run([*pip, *wanted], check=True, stdout=sys.stderr)
     (folder / STAMP).touch()

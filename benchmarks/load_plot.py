@@ -87,7 +87,8 @@ def _draw(panels: Sequence[Panel], systems: Sequence[str], path: Path) -> None:
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for one, axis in zip(panels, axes, strict=True):
             _draw_panel(one, systems, axis)
-        axes[0].legend(frameon=False)
+        if panels[0].lines:
+            axes[0].legend(frameon=False)
         figure.savefig(path, metadata={"Date": None})
 
 
@@ -103,7 +104,7 @@ def _draw_panel(one: Panel, systems: Sequence[str], axis: Axes) -> None:
         axis.set_ylim(bottom=0)
     if one.bound is not None:
         axis.axhline(one.bound, color="#888888", linestyle="--", linewidth=1)
-        axis.annotate(
+        note = axis.annotate(
             f"bound {one.bound:g} {one.unit}",
             (1, one.bound),
             xycoords=("axes fraction", "data"),
@@ -113,6 +114,8 @@ def _draw_panel(one: Panel, systems: Sequence[str], axis: Axes) -> None:
             color="#666666",
             fontsize=8,
         )
+        # Its height is that of the data, so it must not be asked for room.
+        note.set_in_layout(False)
     axis.set_title(one.title, fontsize=10)
     axis.set_xlabel("streams")
     axis.set_ylabel(one.unit)

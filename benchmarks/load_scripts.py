@@ -112,6 +112,8 @@ class Record:
     """Each message after it was due, when it was handed to the transport."""
     finals: list[str] = field(default_factory=list)
     failure: str = ""
+    is_admitted: bool = False
+    """The server has answered with something else than a refusal."""
     refused_s: float | None = None
     """From opening a stream to its refusal."""
 

@@ -20,6 +20,9 @@ from service.recognizers.whisper_load import bundled_folder
 WARM_UP_S = 12.0
 """Of each stream that warms a server up: long windows, a pause, a final."""
 
+WARM_UP_STREAMS = 2 * (os.cpu_count() or 1)
+"""Two for each thread that decodes, so that none is idle."""
+
 Play = Callable[[Sequence[Script]], Awaitable[list[Record]]]
 
 
@@ -45,7 +48,7 @@ class System:
         short = [script.cut(WARM_UP_S) for script in scripts]
         # Every worker must have met long windows, or its first ones would count as memory
         # of the streams.
-        streams = min(self.most_streams, 2 * (os.cpu_count() or 1))
+        streams = min(self.most_streams, WARM_UP_STREAMS)
         asyncio.run(self.play([short[number % len(short)] for number in range(streams)]))
         if self.play_alone is not None:
             self.alone = asyncio.run(self.play_alone(scripts))

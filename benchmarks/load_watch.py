@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.request import urlopen
 
 import psutil
@@ -36,6 +36,7 @@ class Watch:
         self._idle_bytes: int | None = None
         self.cost = Cost()
         """Of the last block that was watched."""
+        self._samples: list[int] = []
 
     def take_baseline(self) -> None:
         """Take what it holds now for what it holds without streams."""
@@ -59,35 +60,30 @@ class Watch:
         """Measure what the block costs."""
         before_s = self._server.cpu_s if self._server is not None else 0.0
         audio_before = self._audio()
-        samples: list[int] = []
+        self._samples = []
         is_over = threading.Event()
-
-        def watch(server: Server) -> None:
-            while not is_over.wait(SAMPLE_EVERY_S):
-                # A child may end while it is looked at; the next look is soon.
-                try:
-                    samples.append(server.resident_bytes)
-                except psutil.NoSuchProcess:
-                    continue
-
-        if self._server is None:
+        watcher = threading.Thread(target=self._watch_memory, args=(is_over,))
+        watcher.start()
+        try:
             yield
-            cpu_s = memory = None
-        else:
-            watcher = threading.Thread(target=watch, args=(self._server,))
-            watcher.start()
-            try:
-                yield
-            finally:
-                is_over.set()
-                watcher.join()
-            cpu_s = self._server.cpu_s - before_s
-            memory = max(samples) - self._idle_bytes if samples and self._idle_bytes else None
+        finally:
+            is_over.set()
+            watcher.join()
+        cpu_s = self._server.cpu_s - before_s if self._server is not None else None
+        memory = None
+        if self._samples and self._idle_bytes is not None:
+            memory = max(self._samples) - self._idle_bytes
         received, interims, finals = (
             None if before is None or after is None else after - before
             for before, after in zip(audio_before, self._audio(), strict=True)
         )
         self.cost = Cost(cpu_s, memory, received, interims, finals)
+
+    def _watch_memory(self, is_over: threading.Event) -> None:
+        while self._server is not None and not is_over.wait(SAMPLE_EVERY_S):
+            # A child may end while it is looked at; the next look is soon.
+            with suppress(psutil.NoSuchProcess):
+                self._samples.append(self._server.resident_bytes)
 
     def _audio(self) -> tuple[float | None, float | None, float | None]:
         if not self._metrics:
