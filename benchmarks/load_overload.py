@@ -47,9 +47,9 @@ class Overload:
     refusal_p99_s: float
     refusal_most_s: float
     failed: float
-    """Streams that had a slot and broke off, of both runs."""
+    """Streams of both runs that broke off, and callers that were neither refused nor taken."""
     taken: float
-    """Callers that found a slot, though all should have been taken."""
+    """Callers that found a slot, though all should have been in use."""
     capacity_late_p99_s: float
     """By which the client sent too late: what its own machine could not do."""
     admitted_late_p99_s: float
@@ -70,7 +70,7 @@ class Overload:
             f"p99 ratio {self.ratio_p99:.2f}  "
             f"{self.refusals:.0f} refusals p50 {1_000 * self.refusal_p50_s:.0f} "
             f"p99 {1_000 * self.refusal_p99_s:.0f} max {1_000 * self.refusal_most_s:.0f} ms  "
-            f"failed {self.failed:.0f}  not refused {self.taken:.0f}  "
+            f"failed {self.failed:.0f}  taken all the same {self.taken:.0f}  "
             f"sender late p99 {self.capacity_late_p99_s:.3f}, {self.admitted_late_p99_s:.3f} s  "
             f"{'met' if self.is_met else 'not met'}"
         )
@@ -115,8 +115,12 @@ def overload_of(
         refusal_p50_s=_percentile(refused, 50),
         refusal_p99_s=_percentile(refused, 99),
         refusal_most_s=max(refused, default=math.inf),
-        failed=sum(bool(record.failure) for record in (*capacity, *admitted)),
-        taken=len(knocking) - len(refused),
+        failed=sum(
+            bool(record.failure) and record.refused_s is None
+            for record in (*capacity, *admitted, *knocking)
+        )
+        + sum(record.refused_s is not None for record in (*capacity, *admitted)),
+        taken=sum(record.is_admitted for record in knocking),
         capacity_late_p99_s=_percentile(late[0], 99),
         admitted_late_p99_s=_percentile(late[1], 99),
     )
@@ -164,7 +168,9 @@ def _with_slots(slots: int, clips: Sequence[Clip], options: argparse.Namespace) 
             admitted, knocking = found[True][:slots], found[True][slots:]
             pairs.append(overload_of(slots, options.overload, found[False], admitted, knocking))
             print(pairs[-1].line, flush=True)
-            for failure in sorted({record.failure for record in admitted if record.failure}):
+            for failure in sorted(
+                {record.failure for record in (*found[False], *found[True]) if record.failure}
+            ):
                 print(f"      {failure}")
     if options.repeat > 1:
         print(f"median of {options.repeat}:\n{joined(pairs).line}")

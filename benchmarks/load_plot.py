@@ -100,17 +100,17 @@ def _draw_panel(one: Panel, systems: Sequence[str], axis: Axes) -> None:
     if values and max(values) > 20 * max(min(values), 0.01):
         # Systems that differ by orders of magnitude are all to be seen.
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
     else:
         axis.set_ylim(bottom=0)
     if one.bound is not None:
         axis.axhline(one.bound, color="#888888", linestyle="--", linewidth=1)
         note = axis.annotate(
             f"bound {one.bound:g} {one.unit}",
-            (1, one.bound),
+            (0, one.bound),
             xycoords=("axes fraction", "data"),
-            xytext=(-4, 3),
+            xytext=(4, 3),
             textcoords="offset points",
-            ha="right",
             color="#666666",
             fontsize=8,
         )

@@ -9,6 +9,7 @@ of ours, and does what WhisperLive's run_server.py does with the same names.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import socket
 import sys
@@ -35,6 +36,8 @@ def main() -> None:
 
     from whisper_live.server import TranscriptionServer
 
+    # It has set the level to info, which is a line for every decode.
+    logging.getLogger().setLevel(logging.WARNING)
     port = _free_port()
     threading.Thread(target=_say_when_ready, args=(port,), daemon=True).start()
     try:

@@ -31,7 +31,7 @@ def pair(admitted_s=0.5, refused_s=0.01):
         1.5,
         [Record(final_s=[0.5, 0.5], lateness_s=[0.0])],
         [Record(final_s=[admitted_s, admitted_s], lateness_s=[0.0])],
-        [Record(refused_s=refused_s, failure="UNAVAILABLE", lateness_s=[0.25])],
+        [Record(refused_s=refused_s, failure="UNAVAILABLE: x", lateness_s=[0.25])],
     )
 
 
@@ -58,6 +58,17 @@ def test_the_same_streams_are_compared():
 def test_what_does_not_meet_the_bounds(bad):
     """Slower streams, slow refusals, a caller who was not refused, a stream that broke."""
     assert not bad.is_met
+
+
+def test_who_is_taken_is_not_refused():
+    """A caller that finds a slot after all is counted, and so is one of the streams that does
+    not get its own."""
+    answered, refused = Record(final_s=[0.5]), Record(failure="UNAVAILABLE: x", refused_s=0.01)
+    found = overload_of(1, 2.0, [answered], [answered], [refused, Record(is_admitted=True)])
+    assert (found.refusals, found.taken, found.failed) == (1, 1, 0)
+    found = overload_of(2, 2.0, [answered, refused], [answered], [refused])
+    assert found.failed == 1
+    assert not found.is_met
 
 
 def test_no_answers_are_no_success():
