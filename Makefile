@@ -46,7 +46,7 @@ $(WEB_INSTALLED): $(INSTALLED)
 # torch is large, and only the recognizers of transformers and their tests want it.
 $(ALL_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-	  --constraint constraints.txt --editable '.[mic,web,transformers,browser,dev]'
+	  --constraint constraints.txt --editable '.[mic,web,transformers,browser,bench,dev]'
 	@touch $@
 
 deepspeech: $(DEEPSPEECH_INSTALLED) ## Place the libraries of DeepSpeech and Coqui STT

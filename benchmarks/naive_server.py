@@ -53,7 +53,9 @@ class Naive(asr_pb2_grpc.SpeechServiceServicer):
         done_bytes, segment_id = 0, 0
         audio = bytearray()
         decoded_bytes = 0
+        interims = False
         async for message in request_iterator:
+            interims = interims or message.config.interim_results
             audio += message.audio
             if message.HasField("flush"):
                 yield asr_pb2.Transcript(
@@ -63,7 +65,7 @@ class Naive(asr_pb2_grpc.SpeechServiceServicer):
                 done_bytes, segment_id = done_bytes + len(audio), segment_id + 1
                 decoded_bytes = 0
                 audio.clear()
-            elif len(audio) - decoded_bytes >= INTERVAL_BYTES:
+            elif interims and len(audio) - decoded_bytes >= INTERVAL_BYTES:
                 decoded_bytes = len(audio)
                 yield asr_pb2.Transcript(
                     interim_result=await self._result(audio, done_bytes, segment_id)

@@ -114,14 +114,25 @@ class Server:
 
     @property
     def cpu_s(self) -> float:
-        """Processor time that it has used."""
+        """Processor time that it and its children have used."""
         times = self.process.cpu_times()
-        return times.user + times.system
+        # What children that have ended used is their parent's to tell.
+        return sum(
+            (child.cpu_times().user + child.cpu_times().system for child in self._children),
+            times.user + times.system + times.children_user + times.children_system,
+        )
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that it holds."""
-        return self.process.memory_info().rss
+        """Memory that it holds; with children, what they share is counted once."""
+        children = self._children
+        if not children:
+            return self.process.memory_info().rss
+        return sum(part.memory_full_info().pss for part in (self.process, *children))
+
+    @property
+    def _children(self) -> list[psutil.Process]:
+        return self.process.children(recursive=True)
 
 
 @contextmanager
