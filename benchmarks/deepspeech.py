@@ -264,7 +264,7 @@ def _spec(arguments: argparse.Namespace) -> str:
 
 def _native(arguments: argparse.Namespace) -> NativeModel:
     options: DeepSpeechOptions = parse_options(parse_spec(_spec(arguments)).options)
-    functions = load_functions(DEEPSPEECH, options.library, threads=1, workers=1)
+    functions = load_functions(DEEPSPEECH, options.library, threads=1)
     with captured_stderr():
         model = NativeModel(functions, Path(arguments.model), options)
     stream = model.open_stream({})
