@@ -26,14 +26,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.support import ROOT, read_clips
 from service.recognizers.deepspeech_library import DEEPSPEECH, Functions, load_functions
-from service.recognizers.deepspeech_model import NativeModel
+from service.recognizers.deepspeech_model import NativeModel, NativeStream
 from service.recognizers.deepspeech_options import DeepSpeechOptions
 
 FOLDER = ROOT / "tests" / "recognizers" / "small_deepspeech"
@@ -55,14 +54,17 @@ class Library:
         functions["SetModelBeamWidth"](self._model, BEAM_WIDTH)
 
     def new_stream(self) -> ctypes.c_void_p:
+        """Create a stream on this thread."""
         stream = ctypes.c_void_p()
         self._functions["CreateStream"](self._model, ctypes.byref(stream))
         return stream
 
     def feed(self, stream: ctypes.c_void_p, samples: Speech) -> None:
+        """Hear samples on this thread."""
         self._functions["FeedAudioContent"](stream, samples.ctypes.data, len(samples))
 
     def free(self, stream: ctypes.c_void_p) -> None:
+        """Free a stream on this thread."""
         self._functions["FreeStream"](stream)
 
 
@@ -70,19 +72,19 @@ def served(functions: Functions, speech: Sequence[Speech], end_s: float) -> int:
     """Hear streams as the service does, each step called by another thread."""
     options = DeepSpeechOptions(beam_width=BEAM_WIDTH)
     model = NativeModel(functions, FOLDER / "model.pb", options, workers=2)
-    waiting: queue.SimpleQueue[tuple[object, Speech]] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[tuple[NativeStream, Speech]] = queue.SimpleQueue()
     heard: list[int] = []
 
     def work(chance: random.Random) -> None:
         while time.monotonic() < end_s:
             stream, left = waiting.get()
-            stream.feed(left[:PIECE_SAMPLES])  # type: ignore[attr-defined]
-            stream.text_so_far()  # type: ignore[attr-defined]
+            stream.feed(left[:PIECE_SAMPLES])
+            stream.text_so_far()
             left = left[PIECE_SAMPLES:]
             if not len(left):
                 if chance.random() < 0.5:
-                    stream.finish(4)  # type: ignore[attr-defined]
-                stream.close()  # type: ignore[attr-defined]
+                    stream.finish(4)
+                stream.close()
                 heard.append(1)
                 stream, left = model.open_stream({}), chance.choice(speech)
             waiting.put((stream, left))
@@ -91,7 +93,7 @@ def served(functions: Functions, speech: Sequence[Speech], end_s: float) -> int:
         waiting.put((model.open_stream({}), speech[index % len(speech)]))
     _side_by_side(work)
     while not waiting.empty():
-        waiting.get()[0].close()  # type: ignore[attr-defined]
+        waiting.get()[0].close()
     model.close()
     return len(heard)
 
@@ -202,7 +204,7 @@ def main() -> int:
         streams = 0
         for _ in range(arguments.runs):
             done = subprocess.run(
-                [*program, "--be", way], cwd=Path(ROOT), capture_output=True, text=True, check=False
+                [*program, "--be", way], cwd=ROOT, capture_output=True, text=True, check=False
             )
             ends[done.returncode] += 1
             streams += int(done.stdout or 0)

@@ -77,6 +77,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "CreateModel": (ctypes.c_int, (ctypes.c_char_p, ctypes.POINTER(_HANDLE))),
     "FreeModel": (None, (_HANDLE,)),
     "GetModelSampleRate": (ctypes.c_int, (_HANDLE,)),
+    "GetModelBeamWidth": (ctypes.c_uint, (_HANDLE,)),
     "SetModelBeamWidth": (ctypes.c_int, (_HANDLE, ctypes.c_uint)),
     "EnableExternalScorer": (ctypes.c_int, (_HANDLE, ctypes.c_char_p)),
     "SetScorerAlphaBeta": (ctypes.c_int, (_HANDLE, ctypes.c_float, ctypes.c_float)),

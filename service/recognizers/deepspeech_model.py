@@ -22,6 +22,13 @@ THREADS_PER_WORKER = 4
 """Of workers that decode side by side. A decode waits for its stream's thread, so with as many
 threads as workers, two decodes would often wait for one thread while the other is idle."""
 
+BEAM_WIDTH_ALONE = 100
+"""Readings that the search keeps where there is no scorer, unless it is told how many, or the
+model's own number is smaller. Published models say 500, which is meant for a scorer: that may yet
+prefer an unlikely reading, and prunes what it cannot (DecoderState::next cuts a step's search off
+only with one). Without it each step of 20 ms grows every reading by every letter, at five to
+twenty times the cost, and nothing is won: docs/deepspeech.md has the figures."""
+
 Result = TypeVar("Result")
 
 
@@ -109,8 +116,11 @@ class NativeModel:
 
     def _configure(self, options: DeepSpeechOptions) -> None:
         functions, handle = self._functions, self._handle
-        if options.beam_width is not None:
-            self._call("SetModelBeamWidth", handle, options.beam_width)
+        beam_width = options.beam_width
+        if beam_width is None and not options.scorer:
+            beam_width = min(functions["GetModelBeamWidth"](handle), BEAM_WIDTH_ALONE)
+        if beam_width is not None:
+            self._call("SetModelBeamWidth", handle, beam_width)
         if options.scorer:
             path = bytes(Path(options.scorer).expanduser())
             code = functions["EnableExternalScorer"](handle, path)
