@@ -15,7 +15,8 @@ FIGURE is one of these; all of them by default:
   half a second, for interims with the text after each
 - latency: one stream at the pace of speech, 20 ms a message. From the message that completes
   the silence which ends a segment (0.8 s after its last speech) to its final; and from the
-  half-close, sent without any silence, to the last final
+  half-close, sent without any silence, to the last final. Of both also the CPU seconds of the
+  final's own decode, which is what is left of them on a machine that does nothing else
 - memory: growth of a server's resident memory over so many streams, each other one cancelled
 - long: CPU seconds of each minute of a 30-minute stream with interims, in virtual time
 - instance: resident memory of one more loaded model
@@ -36,7 +37,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.deepspeech_latency import SILENCE_S, latencies
+from benchmarks.deepspeech_latency import SILENCE_S, cpu_left, latencies
 from benchmarks.support import (
     RATE_HZ,
     ROOT,
@@ -46,7 +47,7 @@ from benchmarks.support import (
     percentiles,
     read_clips,
 )
-from client.stream import Client, StreamingConfig, to_seconds
+from client.stream import Client, StreamingConfig
 from service.recognizers.deepspeech import READINGS
 from service.recognizers.deepspeech_library import DEEPSPEECH, load_functions
 from service.recognizers.deepspeech_model import NativeModel
@@ -148,9 +149,16 @@ def latency(arguments: argparse.Namespace, clips: list[Clip]) -> None:
     """Print how late finals are."""
     with own_server("--model", _spec(arguments)) as server:
         endpoints, closes = asyncio.run(latencies(server, clips))
-    print("latency: one stream at the pace of speech")
-    print(f"  final after the silence of {SILENCE_S} s  {percentiles(endpoints)}")
-    print(f"  final after the half-close         {percentiles(closes)}")
+    recognizer = load(parse_spec(_spec(arguments)), 1, 1)
+    left = cpu_left(recognizer, clips)
+    recognizer.close()
+    print("latency: one stream at the pace of speech; and CPU of the final's own decode")
+    for name, late, cpu in (
+        (f"after the silence of {SILENCE_S} s", endpoints, left[0]),
+        ("after the half-close", closes, left[1]),
+    ):
+        print(f"  final {name:27} {percentiles(late)}")
+        print(f"    its decode, CPU                 {percentiles(cpu)}")
 
 
 def memory(arguments: argparse.Namespace, clips: list[Clip]) -> None:

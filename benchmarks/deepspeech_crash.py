@@ -20,6 +20,7 @@ import argparse
 import ctypes
 import queue
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -206,14 +207,19 @@ def main() -> int:
             done = subprocess.run(
                 [*program, "--be", way], cwd=ROOT, capture_output=True, text=True, check=False
             )
+            if done.returncode > 0:
+                # Not the library, but this program.
+                sys.exit(done.stderr)
             ends[done.returncode] += 1
             streams += int(done.stdout or 0)
         crashed = arguments.runs - ends[0]
         has_failed |= way == "served" and crashed > 0
-        told = ", ".join(f"status {status}: {count}" for status, count in sorted(ends.items()))
+        told = ", ".join(
+            f"{signal.Signals(-status).name}: {count}" for status, count in ends.items() if status
+        )
         print(
-            f"{way:16} {crashed} of {arguments.runs} runs of {arguments.run_s:g} s crashed "
-            f"({told}); {streams} streams in the others",
+            f"{way:16} {crashed} of {arguments.runs} runs of {arguments.run_s:g} s crashed"
+            f"{f' ({told})' if told else ''}; {streams} streams in the others",
             flush=True,
         )
     return int(has_failed)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.support import RATE_HZ, Clip, Server
 from client.stream import Client, StreamingConfig, to_seconds
+from service.core.decoding import JobKind
+from service.recognizers.base import Recognizer
+from tests.driver import Driver
 
 SILENCE_S = 0.8
 MESSAGE_S = 0.02
@@ -72,3 +75,36 @@ async def _send_paced(send: Callable[..., object], data: bytes, sent_s: list[flo
         await asyncio.sleep(max(0.0, began_s + index * MESSAGE_S - time.monotonic()))
         sent_s.append(time.monotonic())
         await send(data[begin : begin + size])
+
+
+def cpu_left(recognizer: Recognizer, clips: Sequence[Clip]) -> tuple[list[float], list[float]]:
+    """Return the CPU seconds of each final, after a silence and after a half-close.
+
+    In virtual time: everything that can be heard before has been heard. It is what of the
+    lateness does not depend on who else uses the machine.
+    """
+    after_silence = [
+        _final_cpu_s(recognizer, clip.pcm + bytes(2 * round((SILENCE_S + 0.6) * RATE_HZ)))
+        for clip in clips
+    ]
+    after_close = [_final_cpu_s(recognizer, clip.pcm) for clip in clips]
+    return after_silence, after_close
+
+
+def _final_cpu_s(recognizer: Recognizer, data: bytes) -> float:
+    """Return the CPU seconds of the slowest final of a stream that ends without silence."""
+    driver = Driver(recognizer=recognizer, interim_results=False, hears_ahead=True)
+    spent_s = 0.0
+    size = round(MESSAGE_S * RATE_HZ) * 2
+    for begin in range(0, len(data) + size, size):
+        if begin < len(data):
+            driver.session.feed(data[begin : begin + size])
+        else:
+            driver.session.finish()
+        while (kind := driver.session.wanted) is not None:
+            begin_s = time.process_time()
+            driver.work_once()
+            if kind is JobKind.FINAL:
+                spent_s = max(spent_s, time.process_time() - begin_s)
+    driver.close()
+    return spent_s
