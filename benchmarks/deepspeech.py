@@ -1,15 +1,22 @@
 """DeepSpeech behind the service: cost, latency, memory, long streams.
 
     python -m benchmarks.deepspeech [FIGURE...] [--model PATH] [--options QUERY]
+    python -m benchmarks.deepspeech throughput --cells 2048 --tensorflow PYTHON
+
+The second one measures with the small model made as large as the published one, see
+scripts/enlarge_deepspeech.py; PYTHON is that of an environment with TensorFlow.
 
 FIGURE is one of these; all of them by default:
 
 - throughput: audio seconds per CPU second of eight streams at a time through a server with
-  one worker, with and without interims, against the library alone in a loop (one thread,
-  whole clips at once), in turns; the median of the rounds' ratios
+  one worker, without interims and with, against the library alone in a loop, in turns; the
+  medians of the rounds. The library alone: one thread, the same beam width and scorer, whole
+  clips at once and one reading; and as the service asks it, with eight readings, in pieces of
+  half a second, for interims with the text after each
 - latency: one stream at the pace of speech, 20 ms a message. From the message that completes
   the silence which ends a segment (0.8 s after its last speech) to its final; and from the
-  half-close, sent without any silence, to the last final
+  half-close, sent without any silence, to the last final. Of both also the CPU seconds of the
+  final's own decode, which is what is left of them on a machine that does nothing else
 - memory: growth of a server's resident memory over so many streams, each other one cancelled
 - long: CPU seconds of each minute of a 30-minute stream with interims, in virtual time
 - instance: resident memory of one more loaded model
@@ -21,6 +28,8 @@ import argparse
 import asyncio
 import itertools
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +37,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks.deepspeech_latency import SILENCE_S, cpu_left, latencies
 from benchmarks.support import (
     RATE_HZ,
     ROOT,
@@ -37,7 +47,8 @@ from benchmarks.support import (
     percentiles,
     read_clips,
 )
-from client.stream import Client, StreamingConfig, to_seconds
+from client.stream import Client, StreamingConfig
+from service.recognizers.deepspeech import READINGS
 from service.recognizers.deepspeech_library import DEEPSPEECH, load_functions
 from service.recognizers.deepspeech_model import NativeModel
 from service.recognizers.deepspeech_options import DeepSpeechOptions, parse_options
@@ -47,9 +58,9 @@ from tests.driver import Driver
 
 FOLDER = ROOT / "tests" / "recognizers" / "small_deepspeech"
 AT_ONCE = 8
-SILENCE_S = 0.8
-MESSAGE_S = 0.02
 INSTANCES = 4
+PIECE_SAMPLES = 8_000
+"""What the service has heard at a time: 0.5 s, its interval of interims."""
 
 
 def throughput(arguments: argparse.Namespace, clips: list[Clip]) -> None:
@@ -58,8 +69,14 @@ def throughput(arguments: argparse.Namespace, clips: list[Clip]) -> None:
     audio_s = sum(clip.duration_s for clip in clips)
     with own_server("--model", _spec(arguments), "--workers", "1") as server:
         ways: dict[str, Callable[[], float]] = {
-            "library": lambda: _library_cpu_s(model, clips),
+            "library": lambda: _library_cpu_s(model, clips, readings=1),
+            "library, as asked by the service": lambda: _library_cpu_s(
+                model, clips, readings=READINGS, piece_samples=PIECE_SAMPLES
+            ),
             "service": lambda: _service_cpu_s(server, clips, interims=False),
+            "library, as asked for interims": lambda: _library_cpu_s(
+                model, clips, readings=READINGS, piece_samples=PIECE_SAMPLES, interims=True
+            ),
             "service, interims": lambda: _service_cpu_s(server, clips, interims=True),
         }
         for way in ways.values():
@@ -69,23 +86,40 @@ def throughput(arguments: argparse.Namespace, clips: list[Clip]) -> None:
         f"throughput: {len(clips)} clips, {audio_s:.0f} s, {AT_ONCE} streams at once, "
         f"{arguments.rounds} rounds"
     )
-    for name in ways:
-        speeds = [audio_s / costs[name] for costs in spent]
-        ratios = [costs["library"] / costs[name] for costs in spent]
-        print(
-            f"  {name:18} {statistics.median(speeds):6.1f} audio s per CPU s, "
+    names = list(ways)
+    for index, name in enumerate(names):
+        cost_ms = 1_000 * statistics.median(costs[name] for costs in spent) / audio_s
+        ratios = [costs[names[0]] / costs[name] for costs in spent]
+        line = (
+            f"  {name:32} {1_000 / cost_ms:6.1f} audio s per CPU s ({cost_ms:6.1f} ms/s), "
             f"{statistics.median(ratios):.3f} of the library "
             f"({min(ratios):.3f} to {max(ratios):.3f})"
         )
+        if name.startswith("service"):
+            asked = [costs[names[index - 1]] / costs[name] for costs in spent]
+            line += f", {statistics.median(asked):.3f} of it as asked"
+        print(line)
     model.close()
 
 
-def _library_cpu_s(model: NativeModel, clips: Sequence[Clip]) -> float:
+def _library_cpu_s(
+    model: NativeModel,
+    clips: Sequence[Clip],
+    *,
+    readings: int,
+    piece_samples: int | None = None,
+    interims: bool = False,
+) -> float:
     begin_s = time.process_time()
     for clip in clips:
         stream = model.open_stream({})
-        stream.feed(np.frombuffer(clip.pcm, dtype="<i2"))
-        stream.finish(1)
+        samples = np.frombuffer(clip.pcm, dtype="<i2")
+        size = piece_samples or len(samples)
+        for begin in range(0, len(samples), size):
+            stream.feed(samples[begin : begin + size])
+            if interims:
+                stream.text_so_far()
+        stream.finish(readings)
     return time.process_time() - begin_s
 
 
@@ -114,67 +148,17 @@ async def _stream_all(server: Server, clips: Sequence[Clip], *, interims: bool) 
 def latency(arguments: argparse.Namespace, clips: list[Clip]) -> None:
     """Print how late finals are."""
     with own_server("--model", _spec(arguments)) as server:
-        endpoints, closes = asyncio.run(_latencies(server, clips))
-    print("latency: one stream at the pace of speech")
-    print(f"  final after the silence of {SILENCE_S} s  {percentiles(endpoints)}")
-    print(f"  final after the half-close         {percentiles(closes)}")
-
-
-async def _latencies(server: Server, clips: Sequence[Clip]) -> tuple[list[float], list[float]]:
-    endpoints: list[float] = []
-    closes: list[float] = []
-    async with Client(server.address) as client:
-        for clip in clips:
-            endpoints += await _after_silence(client, clip)
-            closes += await _after_close(client, clip)
-    return endpoints, closes
-
-
-async def _after_silence(client: Client, clip: Clip) -> list[float]:
-    """Return the seconds from the end of each segment's silence to its final."""
-    data = clip.pcm + bytes(2 * round((SILENCE_S + 0.6) * RATE_HZ))
-    sent_s: list[float] = []
-    ended_s: list[float] = []
-    late: list[float] = []
-    async with client.stream(StreamingConfig()) as stream:
-        sending = asyncio.create_task(_send_paced(stream.send, data, sent_s))
-        async for transcript in stream:
-            match transcript.WhichOneof("event"):
-                case "speech_ended":
-                    ended_s.append(to_seconds(transcript.speech_ended.offset))
-                case "final_result":
-                    message = int((ended_s[-1] + SILENCE_S) / MESSAGE_S)
-                    if message < len(sent_s):
-                        late.append(time.monotonic() - sent_s[message])
-                    break
-        await sending
-    return late
-
-
-async def _after_close(client: Client, clip: Clip) -> list[float]:
-    """Return the seconds from the half-close to the last final."""
-    async with client.stream(StreamingConfig()) as stream:
-
-        async def send() -> float:
-            await _send_paced(stream.send, clip.pcm, [])
-            await stream.finish()
-            return time.monotonic()
-
-        sending = asyncio.create_task(send())
-        final_s = [
-            time.monotonic() async for transcript in stream if transcript.HasField("final_result")
-        ]
-        closed_s = await sending
-    return [max(0.0, final_s[-1] - closed_s)] if final_s else []
-
-
-async def _send_paced(send: Callable[..., object], data: bytes, sent_s: list[float]) -> None:
-    """Send each message when its last sample would have been spoken; note when it was sent."""
-    began_s, size = time.monotonic(), round(MESSAGE_S * RATE_HZ) * 2
-    for index, begin in enumerate(range(0, len(data), size), start=1):
-        await asyncio.sleep(max(0.0, began_s + index * MESSAGE_S - time.monotonic()))
-        sent_s.append(time.monotonic())
-        await send(data[begin : begin + size])
+        endpoints, closes = asyncio.run(latencies(server, clips))
+    recognizer = load(parse_spec(_spec(arguments)), 1, 1)
+    left = cpu_left(recognizer, clips)
+    recognizer.close()
+    print("latency: one stream at the pace of speech; and CPU of the final's own decode")
+    for name, late, cpu in (
+        (f"after the silence of {SILENCE_S} s", endpoints, left[0]),
+        ("after the half-close", closes, left[1]),
+    ):
+        print(f"  final {name:27} {percentiles(late)}")
+        print(f"    its decode, CPU                 {percentiles(cpu)}")
 
 
 def memory(arguments: argparse.Namespace, clips: list[Clip]) -> None:
@@ -264,7 +248,7 @@ def _spec(arguments: argparse.Namespace) -> str:
 
 def _native(arguments: argparse.Namespace) -> NativeModel:
     options: DeepSpeechOptions = parse_options(parse_spec(_spec(arguments)).options)
-    functions = load_functions(DEEPSPEECH, options.library, threads=1, workers=1)
+    functions = load_functions(DEEPSPEECH, options.library, threads=1)
     with captured_stderr():
         model = NativeModel(functions, Path(arguments.model), options)
     stream = model.open_stream({})
@@ -288,6 +272,9 @@ def main() -> None:
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=", ".join(FIGURES))
     parser.add_argument("--model", default=str(FOLDER / "model.pb"))
     parser.add_argument("--options", default="", help="name=value&...")
+    parser.add_argument("--cells", type=int, help="make the model so large, e.g. 2048")
+    parser.add_argument("--tensorflow", metavar="PYTHON", help="a Python with TensorFlow")
+    parser.add_argument("--clips", type=int, help="so many of the manifest's, default: all")
     parser.add_argument("--manifest", type=Path, default=FOLDER / "held_out" / "manifest.jsonl")
     parser.add_argument("--rounds", type=int, default=7, help="of the figure throughput")
     parser.add_argument("--streams", type=int, default=10_000, help="of the figure memory")
@@ -296,10 +283,17 @@ def main() -> None:
     unknown = set(arguments.figures) - set(FIGURES)
     if unknown:
         parser.error(f"no figure is called {', '.join(sorted(unknown))}")
-    clips = read_clips([arguments.manifest])
-    for name, figure in FIGURES.items():
-        if not arguments.figures or name in arguments.figures:
-            figure(arguments, clips)
+    if bool(arguments.cells) != bool(arguments.tensorflow):
+        parser.error("--cells and --tensorflow go together")
+    clips = read_clips([arguments.manifest])[: arguments.clips]
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.cells:
+            arguments.model = str(Path(folder) / "large.pb")
+            program = [arguments.tensorflow, "-m", "scripts.enlarge_deepspeech", arguments.model]
+            subprocess.run([*program, "--cells", str(arguments.cells)], cwd=ROOT, check=True)
+        for name, figure in FIGURES.items():
+            if not arguments.figures or name in arguments.figures:
+                figure(arguments, clips)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,9 @@ class Step(Enum):
     """Nothing was said; listen anew from ``end_samples``."""
 
 
+STRETCH_ENDS = (Step.ENDPOINT, Step.TOO_LONG, Step.IDLE)
+
+
 class Segmenter:
     """Watches one stretch of audio until its first segment ends; single use.
 

@@ -24,8 +24,8 @@ from service.core.endpointing import EndpointRules
 from service.core.events import Cursors, Event, FlushDone, SpeechEnded, SpeechStarted, Update
 from service.core.history import SampleBuffer
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis, Samples
-from service.core.segmenter import Segmenter, Step
-from service.core.vad import FRAME_SAMPLES, DetectorFactory
+from service.core.segmenter import STRETCH_ENDS, Segmenter, Step
+from service.core.vad import FRAME_SAMPLES, MOST_FRAMES, DetectorFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +185,30 @@ class RecognitionSession:
         if self._utterance_is_over:
             return
         self._audio.append(samples)
-        while self._segmenter.position_samples + FRAME_SAMPLES <= self._audio.end_samples:
-            begin_samples = self._segmenter.position_samples
-            frame = self._audio.view(begin_samples, begin_samples + FRAME_SAMPLES)
+        while frames := self._frames_ahead():
+            self._listen_to(frames)
+
+    def _frames_ahead(self) -> int:
+        """Return how many frames are to be listened to now, at most as many as at once."""
+        if self._utterance_is_over:
+            return 0
+        ahead_samples = self._audio.end_samples - self._segmenter.position_samples
+        return min(MOST_FRAMES, ahead_samples // FRAME_SAMPLES)
+
+    def _listen_to(self, frames: int) -> None:
+        """Follow so many frames, or those before the stretch that is listened to ends."""
+        begin_samples = self._segmenter.position_samples
+        samples = self._audio.view(begin_samples, begin_samples + frames * FRAME_SAMPLES)
+        probabilities = self._detector.probabilities(samples)
+        for frame, probability in zip(
+            samples.reshape(-1, FRAME_SAMPLES), probabilities, strict=True
+        ):
             loudness = float(np.dot(frame, frame)) / FRAME_SAMPLES
-            step = self._segmenter.push(self._detector.probability(frame), loudness)
+            step = self._segmenter.push(probability, loudness)
             self._follow(step)
             if step is Step.ENDPOINT and self._config.single_utterance:
                 self._utterance_is_over = True
+            if step in STRETCH_ENDS:
                 return
 
     def _follow(self, step: Step) -> None:

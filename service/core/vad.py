@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,11 @@ import numpy as np
 from service.core.hypothesis import Samples
 
 FRAME_SAMPLES = 512
-"""Samples that a detector hears at once: 32 ms, as Silero was trained."""
+"""Samples that a detector judges as one: 32 ms, as Silero was trained."""
+
+MOST_FRAMES = 16
+"""Frames that a detector is given at a time: half a second. What lies behind the end of a
+stretch is heard in vain, for the next one takes a new detector."""
 
 
 class SpeechDetector(Protocol):
@@ -20,8 +24,15 @@ class SpeechDetector(Protocol):
     that a stream can be taken up again there with the same result.
     """
 
-    def probability(self, frame: Samples) -> float:
-        """Return how likely the next frame is speech, 0 to 1; shape (FRAME_SAMPLES,)."""
+    def probabilities(self, samples: Samples) -> Sequence[float]:
+        """Return how likely each of the next frames is speech, 0 to 1.
+
+        The same bit for bit however frames are put together, or finals would depend on the
+        sizes of messages.
+
+        Args:
+            samples: 1 to MOST_FRAMES whole frames, shape (frames * FRAME_SAMPLES,).
+        """
 
 
 DetectorFactory = Callable[[], SpeechDetector]
@@ -36,6 +47,9 @@ class EnergyDetector:
     THRESHOLD = 0.003
     """Root mean square, full scale 1: -50 dBFS, above a quiet room's noise."""
 
-    def probability(self, frame: Samples) -> float:
-        """Return 1 for a frame above the threshold, else 0."""
-        return float(np.sqrt(np.mean(np.square(frame))) > self.THRESHOLD)
+    def probabilities(self, samples: Samples) -> Sequence[float]:
+        """Return 1 for each frame above the threshold, else 0."""
+        return [
+            float(np.sqrt(np.mean(np.square(frame))) > self.THRESHOLD)
+            for frame in samples.reshape(-1, FRAME_SAMPLES)
+        ]

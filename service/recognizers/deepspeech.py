@@ -7,7 +7,7 @@ heard once: interims feed what is new and ask for the text so far, the final fee
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from service.core.hypothesis import (
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.deepspeech_alphabet import read_alphabet
 from service.recognizers.deepspeech_library import COQUI, DEEPSPEECH, Flavour, load_functions
-from service.recognizers.deepspeech_model import NativeModel, NativeStream
+from service.recognizers.deepspeech_model import NativeModel, NativeStream, Reading
 from service.recognizers.deepspeech_options import DeepSpeechOptions, parse_options
 from service.recognizers.deepspeech_scorer import Vocabulary, read_scorer
 from service.recognizers.deepspeech_stderr import captured_stderr, unusual
@@ -82,7 +82,7 @@ def load(
             "are published"
         )
     chosen = parse_options(options)
-    functions = load_functions(flavour, chosen.library, threads, workers)
+    functions = load_functions(flavour, chosen.library, threads)
     vocabulary = None
     if chosen.scorer:
         scorer = Path(chosen.scorer).expanduser()
@@ -172,12 +172,19 @@ class DeepSpeechStream:
 
     def interim(self, window: Window) -> Hypothesis | None:
         """Hear what is new, and tell the text so far if it is wanted."""
-        if len(window.samples) < LEAST_SAMPLES:
+        samples = window.samples
+        if len(samples) < LEAST_SAMPLES:
             return None
-        native = self._fed_with(window.samples)
+        native = self._native_for(samples)
+
+        def hear() -> str:
+            self._feed(native, samples)
+            return native.text_so_far() if self._options.interim_results else ""
+
+        text = native.run(hear)
         if not self._options.interim_results:
             return None
-        words = tuple(Word(text) for text in native.text_so_far().split())
+        words = tuple(Word(word) for word in text.split())
         return Hypothesis(beginning_with(window.agreed_words, words))
 
     def final(self, window: Window) -> Hypothesis:
@@ -185,11 +192,15 @@ class DeepSpeechStream:
         samples = window.samples
         if len(samples) < LEAST_SAMPLES or not samples.any():
             return Hypothesis()
-        native = self._fed_with(samples)
-        self._native = None
-        readings = native.finish(READINGS)
+        native = self._native_for(samples)
+
+        def hear() -> Sequence[Reading]:
+            self._feed(native, samples)
+            self._native = None
+            return native.finish(READINGS)
+
         hypothesis = hypothesis_of(
-            readings, self._options.max_alternatives - 1, len(samples) / SAMPLE_RATE_HZ
+            native.run(hear), self._options.max_alternatives - 1, len(samples) / SAMPLE_RATE_HZ
         )
         if self._options.word_offsets:
             return hypothesis
@@ -202,8 +213,8 @@ class DeepSpeechStream:
         if native is not None:
             native.close()
 
-    def _fed_with(self, samples: Samples) -> NativeStream:
-        """Return a stream of the library that has heard just these samples.
+    def _native_for(self, samples: Samples) -> NativeStream:
+        """Return a stream of the library that has heard nothing but a beginning of these samples.
 
         What it has heard cannot be taken back, so it begins anew for a segment that was cut
         before its newest sample.
@@ -213,9 +224,11 @@ class DeepSpeechStream:
         if self._native is None:
             self._native = self._model.open_stream(self._hot_words)
             self._fed_samples = 0
-        self._native.feed(_pcm(samples[self._fed_samples :]))
-        self._fed_samples = len(samples)
         return self._native
+
+    def _feed(self, native: NativeStream, samples: Samples) -> None:
+        native.feed(_pcm(samples[self._fed_samples :]))
+        self._fed_samples = len(samples)
 
 
 def _pcm(samples: Samples) -> NDArray[np.int16]:

@@ -77,6 +77,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "CreateModel": (ctypes.c_int, (ctypes.c_char_p, ctypes.POINTER(_HANDLE))),
     "FreeModel": (None, (_HANDLE,)),
     "GetModelSampleRate": (ctypes.c_int, (_HANDLE,)),
+    "GetModelBeamWidth": (ctypes.c_uint, (_HANDLE,)),
     "SetModelBeamWidth": (ctypes.c_int, (_HANDLE, ctypes.c_uint)),
     "EnableExternalScorer": (ctypes.c_int, (_HANDLE, ctypes.c_char_p)),
     "SetScorerAlphaBeta": (ctypes.c_int, (_HANDLE, ctypes.c_float, ctypes.c_float)),
@@ -104,7 +105,7 @@ def take_text(functions: Functions, pointer: int | None) -> str:
         functions["FreeString"](pointer)
 
 
-def load_functions(flavour: Flavour, given: str, threads: int, workers: int) -> Functions:
+def load_functions(flavour: Flavour, given: str, threads: int) -> Functions:
     """Find the library, load it and check its version.
 
     Args:
@@ -112,16 +113,17 @@ def load_functions(flavour: Flavour, given: str, threads: int, workers: int) -> 
         given: Path of the library, empty to look where the commands of the documentation
             place it.
         threads: Processor threads of one decode.
-        workers: Decodes at the same time.
 
     Raises:
         ModelUnavailableError: there is none, or another version; says what to do.
     """
     path = _find(flavour, given)
     # TensorFlow reads these once per process. Its own default is a pool as large as the
-    # machine beside the server's threads, and its log tells of instructions not used.
+    # machine beside the server's threads, and its log tells of instructions not used. With a
+    # negative number a session runs in the thread that calls (direct_session.cc): otherwise
+    # each frame of 20 ms goes to another thread and back.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(workers))
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "-1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         for companion in path.parent.glob("libkenlm.so*"):

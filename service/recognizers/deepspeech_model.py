@@ -6,7 +6,6 @@ import ctypes
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +16,18 @@ from numpy.typing import NDArray
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.deepspeech_library import Functions, take_text
 from service.recognizers.deepspeech_options import DeepSpeechOptions
+from service.recognizers.deepspeech_threads import NativeThread
+
+THREADS_PER_WORKER = 4
+"""Of workers that decode side by side. A decode waits for its stream's thread, so with as many
+threads as workers, two decodes would often wait for one thread while the other is idle."""
+
+BEAM_WIDTH_ALONE = 100
+"""Readings that the search keeps where there is no scorer, unless it is told how many, or the
+model's own number is smaller. Published models say 500, which is meant for a scorer: that may yet
+prefer an unlikely reading, and prunes what it cannot (DecoderState::next cuts a step's search off
+only with one). Without it each step of 20 ms grows every reading by every letter, at five to
+twenty times the cost, and nothing is won: docs/deepspeech.md has the figures."""
 
 Result = TypeVar("Result")
 
@@ -34,31 +45,27 @@ class Reading:
 
 
 class NativeModel:
-    """A model with its scorer. All methods may be called from several threads.
-
-    A stream stays on one thread from its creation to its end, whoever calls: the decoder takes
-    the nodes of its search from a pool of the thread that it runs on (add_child in
-    ctcdecode/path_trie.h), gives them back without a lock, and the pool dies with its thread.
-    Streams that went from thread to thread made the process crash now and then.
-    """
+    """A model with its scorer. All methods may be called from several threads."""
 
     def __init__(
-        self, functions: Functions, path: Path, options: DeepSpeechOptions, threads: int = 1
+        self, functions: Functions, path: Path, options: DeepSpeechOptions, workers: int = 1
     ) -> None:
-        """Load a model and its scorer, for streams on so many threads.
+        """Load a model and its scorer, for so many decodes at the same time.
 
         Raises:
             ModelUnavailableError: the library refuses one of them.
         """
         self._functions = functions
         self._creating = threading.Lock()
-        self._threads = [_Thread() for _ in range(threads)]
+        count = workers * THREADS_PER_WORKER if workers > 1 else 1
+        self._threads = [NativeThread(f"deepspeech-{index}") for index in range(count)]
         self._turns = itertools.cycle(self._threads)
         self._handle: int | None = None
         handle = ctypes.c_void_p()
-        self._require(functions["CreateModel"](bytes(path), ctypes.byref(handle)), f"model {path}")
-        self._handle = handle.value
         try:
+            code = functions["CreateModel"](bytes(path), ctypes.byref(handle))
+            self._require(code, f"model {path}")
+            self._handle = handle.value
             self._configure(options)
         except ModelUnavailableError:
             self.close()
@@ -72,40 +79,48 @@ class NativeModel:
     def open_stream(self, hot_words: Mapping[str, float]) -> NativeStream:
         """Begin a stream that prefers these words by so much.
 
+        The library's own stream is created with the first audio, on the thread it lives on.
+        """
+        return NativeStream(
+            self._functions, lambda: self._create_stream(hot_words), next(self._turns)
+        )
+
+    def close(self) -> None:
+        """Free the model. No stream is open. Idempotent."""
+        threads, self._threads = self._threads, []
+        for thread in threads:
+            thread.close()
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._functions["FreeModel"](handle)
+
+    def _create_stream(self, hot_words: Mapping[str, float]) -> int:
+        """Create a stream of the library.
+
         Hot words are set on the model, but a stream copies those that it finds when it is
         created (StreamingState and DecoderState::init in native_client). So they are set,
         the stream is created, and they are taken away again before any other stream is.
         """
-        with self._creating:
-            thread = next(self._turns)
-            handle = thread.run(lambda: self._create_stream(hot_words))
-        return NativeStream(self._functions, handle, thread)
-
-    def close(self) -> None:
-        """Free the model. No stream is open. Idempotent."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._functions["FreeModel"](handle)
-            for thread in self._threads:
-                thread.close()
-
-    def _create_stream(self, hot_words: Mapping[str, float]) -> int:
         stream = ctypes.c_void_p()
-        try:
-            for word, boost in hot_words.items():
-                self._call("AddHotWord", self._handle, word.encode(), boost)
-            self._call("CreateStream", self._handle, ctypes.byref(stream))
-        finally:
-            if hot_words:
-                self._call("ClearHotWords", self._handle)
+        with self._creating:
+            try:
+                for word, boost in hot_words.items():
+                    self._call("AddHotWord", self._handle, word.encode(), boost)
+                self._call("CreateStream", self._handle, ctypes.byref(stream))
+            finally:
+                if hot_words:
+                    self._call("ClearHotWords", self._handle)
         if stream.value is None:
             raise RuntimeError("CreateStream gave no stream")
         return stream.value
 
     def _configure(self, options: DeepSpeechOptions) -> None:
         functions, handle = self._functions, self._handle
-        if options.beam_width is not None:
-            self._call("SetModelBeamWidth", handle, options.beam_width)
+        beam_width = options.beam_width
+        if beam_width is None and not options.scorer:
+            beam_width = min(functions["GetModelBeamWidth"](handle), BEAM_WIDTH_ALONE)
+        if beam_width is not None:
+            self._call("SetModelBeamWidth", handle, beam_width)
         if options.scorer:
             path = bytes(Path(options.scorer).expanduser())
             code = functions["EnableExternalScorer"](handle, path)
@@ -129,44 +144,37 @@ class NativeModel:
         return take_text(functions, functions["ErrorCodeToErrorMessage"](code)).rstrip(".")
 
 
-class _Thread:
-    """A thread that some streams live on."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, "deepspeech")
-
-    def run(self, work: Callable[[], Result]) -> Result:
-        """Do something there, and wait for it."""
-        return self._executor.submit(work).result()
-
-    def close(self) -> None:
-        """End the thread; no stream lives on it any more."""
-        self._executor.shutdown()
-
-
 class NativeStream:
     """Audio being heard. Calls come one at a time, from any thread."""
 
-    def __init__(self, functions: Functions, handle: int, thread: _Thread) -> None:
+    def __init__(
+        self, functions: Functions, create: Callable[[], int], thread: NativeThread
+    ) -> None:
         """Own a stream of the library that lives on this thread."""
         self._functions = functions
-        self._handle: int | None = handle
+        self._create = create
         self._thread = thread
+        self._handle: int | None = None
+        self._has_ended = False
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Do something on the stream's thread: several calls with one change of threads."""
+        return self._thread.run(work)
 
     def feed(self, samples: NDArray[np.int16]) -> None:
         """Hear more audio, shape (n,); the library buffers it in steps of its own."""
         if len(samples):
             data = np.ascontiguousarray(samples, dtype=np.int16)
-            handle = self._open()
-            self._thread.run(
-                lambda: self._functions["FeedAudioContent"](handle, data.ctypes.data, len(data))
+            self._call(
+                lambda handle: self._functions["FeedAudioContent"](
+                    handle, data.ctypes.data, len(data)
+                )
             )
 
     def text_so_far(self) -> str:
         """Return what was heard of the audio whose steps are full; changes nothing."""
-        handle = self._open()
-        return self._thread.run(
-            lambda: take_text(self._functions, self._functions["IntermediateDecode"](handle))
+        return self._call(
+            lambda handle: take_text(self._functions, self._functions["IntermediateDecode"](handle))
         )
 
     def finish(self, readings: int) -> tuple[Reading, ...]:
@@ -175,10 +183,29 @@ class NativeStream:
         Returns:
             At most so many readings, best first.
         """
-        handle, self._handle = self._open(), None
-        return self._thread.run(lambda: self._finish(handle, readings))
+        return self._call(lambda handle: self._finish(handle, readings))
+
+    def close(self) -> None:
+        """Free the stream unless it was finished. Idempotent; waits for nobody.
+
+        It is called from the event loop too, where the thread may be busy with another stream.
+        """
+        handle, self._handle, self._has_ended = self._handle, None, True
+        if handle is not None:
+            self._thread.later(lambda: self._functions["FreeStream"](handle))
+
+    def _call(self, work: Callable[[int], Result]) -> Result:
+        return self._thread.run(lambda: work(self._open()))
+
+    def _open(self) -> int:
+        if self._has_ended:
+            raise RuntimeError("the stream has ended")
+        if self._handle is None:
+            self._handle = self._create()
+        return self._handle
 
     def _finish(self, handle: int, readings: int) -> tuple[Reading, ...]:
+        self._handle, self._has_ended = None, True
         functions = self._functions
         metadata = functions["FinishStreamWithMetadata"](handle, readings)
         if not metadata:
@@ -187,17 +214,6 @@ class NativeStream:
             return _readings(metadata.contents)
         finally:
             functions["FreeMetadata"](metadata)
-
-    def close(self) -> None:
-        """Free the stream unless it was finished. Idempotent."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._thread.run(lambda: self._functions["FreeStream"](handle))
-
-    def _open(self) -> int:
-        if self._handle is None:
-            raise RuntimeError("the stream has ended")
-        return self._handle
 
 
 def _readings(metadata: ctypes.Structure) -> tuple[Reading, ...]:

@@ -71,7 +71,7 @@ def main() -> int:
     flavour = COQUI if request["package"] == COQUI.package else DEEPSPEECH
     options = DeepSpeechOptions(**request["options"])
     try:
-        functions = load_functions(flavour, options.library, threads=1, workers=1)
+        functions = load_functions(flavour, options.library, threads=1)
         model = NativeModel(functions, Path(request["path"]), options)
     except ModelUnavailableError as error:
         sys.stdout.write(str(error))

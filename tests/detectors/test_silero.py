@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.core.vad import FRAME_SAMPLES
+from service.core.vad import FRAME_SAMPLES, MOST_FRAMES
 from service.detectors import silero
 from tests.samples import SAMPLES, read_sample
 
@@ -18,7 +18,8 @@ def new_detector():
 def _probabilities(new_detector, samples: np.ndarray) -> list[float]:
     detector = new_detector()
     whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
-    return [detector.probability(frame) for frame in samples[:whole].reshape(-1, FRAME_SAMPLES)]
+    frames = samples[:whole].reshape(-1, FRAME_SAMPLES)
+    return [probability for frame in frames for probability in detector.probabilities(frame)]
 
 
 @pytest.mark.parametrize("name", [sample.name for sample in SAMPLES])
@@ -44,8 +45,28 @@ def test_detectors_do_not_share_state(new_detector):
     turns: tuple[list[float], list[float]] = ([], [])
     for begin in range(0, len(speech), FRAME_SAMPLES):
         for detector, samples, heard in zip(detectors, (speech, noise), turns, strict=True):
-            heard.append(detector.probability(samples[begin : begin + FRAME_SAMPLES]))
+            heard.extend(detector.probabilities(samples[begin : begin + FRAME_SAMPLES]))
     assert list(turns) == alone
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_frames_are_heard_alike_however_many_come_at_once(monkeypatch, is_exact):
+    """Bit for bit, or finals would depend on the sizes of messages; also where the check at
+    load finds that the machine sums otherwise, and frames are heard one by one."""
+    if not is_exact:
+        monkeypatch.setattr(silero, "_is_exact", lambda _: False)
+    new_detector = silero.load()
+    speech = read_sample(SAMPLES[0].name)
+    alone = _probabilities(new_detector, speech)
+    chance = np.random.default_rng(3)
+    for _ in range(5):
+        detector = new_detector()
+        together: list[float] = []
+        while len(together) < len(alone):
+            frames = min(int(chance.integers(1, MOST_FRAMES + 1)), len(alone) - len(together))
+            begin = len(together) * FRAME_SAMPLES
+            together += detector.probabilities(speech[begin : begin + frames * FRAME_SAMPLES])
+        assert together == alone
 
 
 def test_damaged_weights_are_refused(monkeypatch):

@@ -26,7 +26,7 @@ SMOKE_FOLDER = Path(__file__).parents[3] / "shared" / "models" / "deepspeech-smo
 def functions() -> Functions:
     """Return the library's functions; skips where the library is not installed."""
     try:
-        return load_functions(DEEPSPEECH, "", threads=1, workers=2)
+        return load_functions(DEEPSPEECH, "", threads=1)
     except ModelUnavailableError as error:
         pytest.skip(str(error))
 

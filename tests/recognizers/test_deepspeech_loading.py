@@ -45,7 +45,7 @@ def _library() -> None:
 
 def _coqui() -> None:
     try:
-        load_functions(COQUI, "", threads=1, workers=1)
+        load_functions(COQUI, "", threads=1)
     except ModelUnavailableError as error:
         pytest.skip(str(error))
 
@@ -213,9 +213,7 @@ def test_a_missing_library_is_told_with_the_command(monkeypatch, tmp_path):
 def test_another_version_of_the_library_is_refused():
     """A library of another version is not used."""
     with pytest.raises(ModelUnavailableError, match=r"0\.9\.3, and 0\.9\.9 is needed"):
-        load_functions(
-            replace(DEEPSPEECH, version="0.9.9"), _path_of_library(), threads=1, workers=1
-        )
+        load_functions(replace(DEEPSPEECH, version="0.9.9"), _path_of_library(), threads=1)
 
 
 @pytest.mark.parametrize("name", ["text.so", "other.so"])
@@ -246,7 +244,7 @@ def test_the_library_may_be_named(tmp_path):
 def test_the_library_of_coqui_is_driven_by_the_same_binding(tmp_path):
     """Its functions are found, its version is checked, and its refusal of a model is told."""
     _coqui()
-    found = load_functions(COQUI, "", threads=1, workers=1)
+    found = load_functions(COQUI, "", threads=1)
     assert take_text(found, found["Version"]()) == "1.4.0"
     (tmp_path / "model.tflite").write_bytes(np.random.default_rng(0).bytes(5_000))
     with pytest.raises(ModelUnavailableError, match=r"model\.tflite cannot be loaded"):
