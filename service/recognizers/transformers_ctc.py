@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from service.recognizers.transformers_ctc_model import CtcModel
 from service.recognizers.transformers_fusion import Fusion, LanguageModel
 from service.recognizers.transformers_lm import load_language_model
 from service.recognizers.transformers_options import TransformersOptions
-from service.recognizers.transformers_stitch import Frames, Stitcher
+from service.recognizers.transformers_stitch import Frames, Stitcher, on_grid
 from service.recognizers.transformers_tokens import (
     Token,
     align,
@@ -74,7 +75,13 @@ class CtcRecognizer:
             word_offsets=True,
             max_alternatives=MOST_ALTERNATIVES,
             phrases=True,
+            batch_size=model.batch_size,
         )
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches there have been of each size."""
+        return self.model.batch_sizes
 
     @property
     def capabilities(self) -> Capabilities:
@@ -110,14 +117,13 @@ class CtcStream:
 
     def interim(self, window: Window) -> Hypothesis | None:
         """Hear what a growing segment has gained, with context on both sides."""
-        samples, frame_samples = window.samples, self._model.frame_samples
+        samples = window.samples
         if len(samples) < LEAST_SAMPLES:
             return None
         if not samples.any():
             return Hypothesis(tuple(Word(text) for text in window.agreed_words))
-        self._stitcher.shorten(len(samples) // frame_samples)
-        begin = self._stitcher.window_begin * frame_samples
-        frames = self._stitcher.add(self._hear(samples[begin:]))
+        self._stitcher.shorten(len(samples) // self._model.frame_samples)
+        frames = self._stitcher.add(self._hear_newest(samples))
         tokens = best_path(frames, self._model.vocabulary.blank)
         words = without_details(self._words(tokens, samples))
         return Hypothesis(beginning_with(window.agreed_words, words), confidence(tokens))
@@ -128,7 +134,8 @@ class CtcStream:
         if len(samples) < LEAST_SAMPLES or not samples.any():
             return Hypothesis()
         before = self._context(window)
-        frames = self._hear(np.concatenate([before, samples]))
+        heard = np.concatenate([before, self._whole_frames(samples)])
+        frames = self._model.hear(heard, is_final=True)
         first_frame = len(before) // self._model.frame_samples
         blank = self._model.vocabulary.blank
         fusion = self._fusion(window)
@@ -156,7 +163,12 @@ class CtcStream:
         before = np.concatenate([segment.samples for segment in window.context])
         room = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ) - len(window.samples)
         frame_samples = self._model.frame_samples
-        frames = min(self._context_frames, min(len(before), room) // frame_samples)
+        most_frames = min(len(before), room) // frame_samples
+        frames = min(self._context_frames, most_frames)
+        # A little more of it makes the window as long as others are.
+        off_grid = -(frames + len(window.samples) // frame_samples) % self._model.grid_frames
+        if frames + off_grid <= most_frames:
+            frames += off_grid
         return before[len(before) - frames * frame_samples :]
 
     def _fusion(self, window: Window) -> Fusion | None:
@@ -167,9 +179,20 @@ class CtcStream:
         history = " ".join(segment.text for segment in window.context).split()
         return Fusion(self._model.vocabulary, phrases, self._words_model, history)
 
-    def _hear(self, samples: Samples) -> Frames:
-        frames: Frames = self._model.log_probabilities(samples[np.newaxis])[0]
-        return frames
+    def _hear_newest(self, samples: Samples) -> Frames:
+        """Return the frames of a growing segment that are not settled, from ``window_begin``."""
+        frame_samples, grid_frames = self._model.frame_samples, self._model.grid_frames
+        begin = self._stitcher.window_begin * frame_samples
+        if grid_frames == 1:
+            return self._model.hear(samples[begin:], is_final=False)
+        heard, more = on_grid(self._whole_frames(samples), begin, grid_frames * frame_samples)
+        return self._model.hear(heard, is_final=False)[more // frame_samples :]
+
+    def _whole_frames(self, samples: Samples) -> Samples:
+        """Leave out a part of a frame at the end, where batches want equal lengths."""
+        if self._model.grid_frames == 1:
+            return samples
+        return samples[: len(samples) // self._model.frame_samples * self._model.frame_samples]
 
     def _words(self, tokens: list[Token], samples: Samples) -> tuple[Word, ...]:
         frame_s = self._model.frame_samples / SAMPLE_RATE_HZ
