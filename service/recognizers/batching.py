@@ -107,8 +107,6 @@ class Batcher(Generic[Item, Result]):
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
             bucket, jobs = batch
-            with self._changed:
-                self._sizes[len(jobs)] += 1
             self._settle(bucket, jobs)
             # Else the last results stay in memory until there are others.
             del batch, jobs
@@ -124,6 +122,7 @@ class Batcher(Generic[Item, Result]):
             jobs = [line.popleft() for _ in range(min(len(line), self._most(bucket)))]
             if not line:
                 del self._line[bucket]
+            self._sizes[len(jobs)] += 1
             return bucket, jobs
 
     def _ripe(self) -> Bucket | None:
