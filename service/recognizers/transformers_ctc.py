@@ -20,7 +20,7 @@ from service.core.hypothesis import (
     Word,
 )
 from service.recognizers.transformers_beam import readings
-from service.recognizers.transformers_ctc_model import CtcModel
+from service.recognizers.transformers_ctc_model import GRID_S, CtcModel
 from service.recognizers.transformers_fusion import Fusion, LanguageModel
 from service.recognizers.transformers_lm import load_language_model
 from service.recognizers.transformers_options import TransformersOptions
@@ -112,7 +112,7 @@ class CtcStream:
         self._words_model = words
         self._beam_width = options.beam_width
         self._decode_options = decode_options
-        self._context_frames = self._frames_in(options.context_s)
+        self._context_samples = round(options.context_s * SAMPLE_RATE_HZ)
         self._stitcher = Stitcher(self._frames_in(options.left_s), self._frames_in(options.right_s))
 
     def interim(self, window: Window) -> Hypothesis | None:
@@ -134,9 +134,8 @@ class CtcStream:
         if len(samples) < LEAST_SAMPLES or not samples.any():
             return Hypothesis()
         before = self._context(window)
-        heard = np.concatenate([before, self._whole_frames(samples)])
-        frames = self._model.hear(heard, is_final=True)
-        first_frame = len(before) // self._model.frame_samples
+        frames = self._model.hear(np.concatenate([before, samples]), is_final=True)
+        first_frame = round(len(before) / self._model.frame_samples)
         blank = self._model.vocabulary.blank
         fusion = self._fusion(window)
         if fusion is None:
@@ -157,19 +156,20 @@ class CtcStream:
         """Nothing outlives a call but the frames that interims have settled."""
 
     def _context(self, window: Window) -> Samples:
-        """Return the newest samples before the segment, a whole number of frames."""
-        if not self._context_frames or not window.context:
+        """Return the newest samples before the segment, up to the context that is wanted.
+
+        So many that both together are a multiple of half a second long: finals that are due at
+        the same time then often have the same length, and can be heard at once. Whether they
+        are makes no difference to how much is heard.
+        """
+        if not self._context_samples or not window.context:
             return np.zeros(0, dtype=np.float32)
         before = np.concatenate([segment.samples for segment in window.context])
-        room = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ) - len(window.samples)
-        frame_samples = self._model.frame_samples
-        most_frames = min(len(before), room) // frame_samples
-        frames = min(self._context_frames, most_frames)
-        # A little more of it makes the window as long as others are.
-        off_grid = -(frames + len(window.samples) // frame_samples) % self._model.grid_frames
-        if frames + off_grid <= most_frames:
-            frames += off_grid
-        return before[len(before) - frames * frame_samples :]
+        own = len(window.samples)
+        longest = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ)
+        heard = min(own + min(self._context_samples, len(before)), longest)
+        heard -= heard % round(GRID_S * SAMPLE_RATE_HZ)
+        return before[len(before) - max(0, heard - own) :]
 
     def _fusion(self, window: Window) -> Fusion | None:
         """Return what is known beside the audio, None if nothing is: then greedy is right."""
@@ -185,14 +185,9 @@ class CtcStream:
         begin = self._stitcher.window_begin * frame_samples
         if grid_frames == 1:
             return self._model.hear(samples[begin:], is_final=False)
-        heard, more = on_grid(self._whole_frames(samples), begin, grid_frames * frame_samples)
+        whole_frames = samples[: len(samples) // frame_samples * frame_samples]
+        heard, more = on_grid(whole_frames, begin, grid_frames * frame_samples)
         return self._model.hear(heard, is_final=False)[more // frame_samples :]
-
-    def _whole_frames(self, samples: Samples) -> Samples:
-        """Leave out a part of a frame at the end, where batches want equal lengths."""
-        if self._model.grid_frames == 1:
-            return samples
-        return samples[: len(samples) // self._model.frame_samples * self._model.frame_samples]
 
     def _words(self, tokens: list[Token], samples: Samples) -> tuple[Word, ...]:
         frame_s = self._model.frame_samples / SAMPLE_RATE_HZ

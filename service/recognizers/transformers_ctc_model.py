@@ -41,7 +41,8 @@ FINAL_ROWS: Final = 8
 """Most finals in a batch, and the rows of each: their lengths are shared less than those of
 interims, and what is not shared is computed for nothing."""
 GRID_S: Final = 0.5
-"""Where batches are wanted, windows are multiples of this long, so that their lengths are few."""
+"""Windows that may be chosen are multiples of this long, so that their lengths are few: those of
+finals by how much they hear before their segment, those of interims where batches are wanted."""
 
 
 class CtcModel:
@@ -83,7 +84,7 @@ class CtcModel:
 
     @property
     def grid_frames(self) -> int:
-        """Windows are to be a multiple of so many frames long; 1 where nothing is batched."""
+        """Interims' windows are to be a multiple of so many long; 1 where nothing is batched."""
         if self._batcher is None:
             return 1
         return max(1, round(GRID_S * SAMPLE_RATE_HZ / self.frame_samples))

@@ -47,7 +47,7 @@ class TransformersOptions:
     """CTC: speech heard after a frame before interims settle it, 0 to MOST_CONTEXT_S; the
     chart in docs/transformers.md is why."""
     context_s: float = 2.0
-    """CTC: speech before a segment that its final hears, 0 to MOST_CONTEXT_S. On 100 sentences
+    """CTC: most speech before a segment that its final hears, 0 to MOST_CONTEXT_S. On 100 sentences
     and a small model, 0, 1, 2 and 4 s made 7.2, 6.7, 7.2 and 10.5 % of the words wrong behind
     other sentences, and 30.2, 26.9, 25.3 and 25.3 % where each was cut in two."""
     lm: str = ""
