@@ -1,9 +1,10 @@
 """Many streams on one recognizer: when their interims and finals are there.
 
 Open loop: when audio exists is decided beforehand, and what is late does not make the rest later.
-Each stream speaks in segments of 4 to 10 s, in chunks of 100 ms, and wants an interim after each
-500 ms and a final at each segment's end. The model's scheduler and threads are the server's; voice
-activity, conversion and gRPC are not measured here.
+Each stream speaks in segments of 4 to 10 s, in chunks of 100 ms, and wants what a stream of the
+server wants: an interim after each 500 ms, every 3 s one that hears as a final does, and a final at
+each segment's end, with what was before it. Scheduler and threads are the server's, all in one
+process; voice activity, conversion and gRPC are not measured here.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.decoding import JobKind
-from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
+from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, DecodeOptions, Window
+from service.core.interims import CONFIRM_INTERVAL_S
 from service.engine.scheduler import Scheduler
 from service.recognizers.base import Recognizer
 
 CHUNK_S = 0.1
 INTERIM_S = 0.5
 SEGMENT_CHUNKS = (40, 100)
+CONFIRM_INTERIMS = round(CONFIRM_INTERVAL_S / INTERIM_S)
 WARM_UP_S = 3.0
 """Results of this time at the begin are not counted."""
 
@@ -77,14 +80,19 @@ class _Stream:
         segment_end_s = begin_s + chunks * CHUNK_S
         stream = self.recognizer.open_stream(DecodeOptions())
 
-        def newest(*_: object) -> Callable[[], object]:
+        def newest(kind: JobKind, _: object) -> Callable[[], object]:
             so_far = min(chunks, int((time.monotonic() - begin_s) / CHUNK_S))
-            return partial(stream.interim, self._window(so_far))
+            hear = stream.interim if kind is JobKind.INTERIM else stream.final
+            return partial(hear, self._window(so_far))
 
         due_s = begin_s + INTERIM_S
         while due_s < segment_end_s:
             await _until(due_s)
-            await asyncio.wrap_future(self.scheduler.line_up(JobKind.INTERIM, "", newest))
+            number = round((due_s - begin_s) / INTERIM_S)
+            is_confirming = number % CONFIRM_INTERIMS == 0
+            kind = JobKind.CONFIRMING_INTERIM if is_confirming else JobKind.INTERIM
+            begin = partial(newest, kind)
+            await asyncio.wrap_future(self.scheduler.line_up(kind, "", begin))
             now_s = time.monotonic()
             missed = min(int((now_s - due_s) / INTERIM_S), int((segment_end_s - due_s) / INTERIM_S))
             if due_s >= count_from_s:
@@ -98,7 +106,8 @@ class _Stream:
             self.measured.finals_s.append(time.monotonic() - segment_end_s)
 
     def _window(self, chunks: int) -> Window:
-        return Window(self.noise[: round(chunks * CHUNK_S * SAMPLE_RATE_HZ)])
+        so_far = self.noise[: round(chunks * CHUNK_S * SAMPLE_RATE_HZ)]
+        return Window(so_far, (ContextSegment(self.noise, ""),))
 
 
 async def _until(instant_s: float) -> None:
