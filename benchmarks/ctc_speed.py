@@ -3,19 +3,23 @@
     OMP_NUM_THREADS=1 python -m benchmarks.ctc_speed [--seconds 4]
 
 Told are audio seconds per CPU second: of the model in fp32 as transformers' pipeline runs it,
-and behind the recognizer in each precision. Accuracy is not measured: by chance there is none.
+behind the recognizer in each precision, and of 1, 2, 4 and 8 equally long windows at once. All
+are measured in turns, the cheapest of their rounds counts. Accuracy is not measured: by chance
+there is none.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import AutoFeatureExtractor, AutoModelForCTC
 
 from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
@@ -31,18 +35,35 @@ BASE = {
     "num_conv_pos_embeddings": 128,
     "num_conv_pos_embedding_groups": 16,
 }
-ROUNDS = 4
+PRECISIONS = ("fp32", "bf16")
+BATCHES = (1, 2, 4, 8)
+ROUNDS = 5
 
 
-def cost(hear: Callable[[], object]) -> float:
-    """Return the CPU seconds of the cheapest round, one more not counted."""
-    hear()
-    spent = []
-    for _ in range(ROUNDS):
-        begin_s = time.process_time()
+def costs(ways: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Return the CPU seconds of each way's cheapest round; in turns, one more not counted."""
+    for hear in ways.values():
         hear()
-        spent.append(time.process_time() - begin_s)
-    return min(spent)
+    spent_s = dict.fromkeys(ways, math.inf)
+    for _ in range(rounds):
+        for name, hear in ways.items():
+            begin_s = time.process_time()
+            hear()
+            spent_s[name] = min(spent_s[name], time.process_time() - begin_s)
+    return spent_s
+
+
+def _pipeline(folder: str, samples: NDArray[np.float32]) -> Callable[[], object]:
+    """The model as transformers' pipeline runs it, without what is around it."""
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    model = AutoModelForCTC.from_pretrained(folder).eval()
+
+    def hear() -> None:
+        inputs = extractor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+        with torch.inference_mode():
+            model(**inputs)
+
+    return hear
 
 
 def main() -> None:
@@ -51,28 +72,33 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     seconds: float = parser.parse_args().seconds
     chance = np.random.default_rng(0)
-    samples = chance.normal(0, 0.05, round(seconds * SAMPLE_RATE_HZ)).astype(np.float32)
+    windows = chance.normal(0, 0.05, (max(BATCHES), round(seconds * SAMPLE_RATE_HZ)))
+    windows = windows.astype(np.float32)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoint(Path(folder), **BASE)
-        extractor = AutoFeatureExtractor.from_pretrained(folder)
-        model = AutoModelForCTC.from_pretrained(folder).eval()
-
-        def plain() -> None:
-            inputs = extractor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
-            with torch.inference_mode():
-                model(**inputs)
-
-        baseline_s = cost(plain)
-        print(f"transformers, fp32: {seconds / baseline_s:.1f} audio seconds per CPU second")
-        for precision in ("fp32", "bf16"):
-            spec = parse_spec(f"transformers:{folder}?precision={precision}")
-            stream = load(spec, 1, 1).open_stream(DecodeOptions())
-            spent_s = cost(lambda stream=stream: stream.final(Window(samples)))
-            print(
-                f"recognizer, {precision}: {seconds / spent_s:.1f} audio seconds per CPU second, "
-                f"{baseline_s / spent_s:.2f} times the first"
-            )
+        first = "transformers, fp32"
+        ways: dict[str, Callable[[], object]] = {first: _pipeline(folder, windows[0])}
+        heard_s = {first: seconds}
+        for precision in PRECISIONS:
+            recognizer = load(parse_spec(f"transformers:{folder}?precision={precision}"), 1, 1)
+            stream = recognizer.open_stream(DecodeOptions())
+            name = f"recognizer, {precision}"
+            ways[name] = lambda stream=stream: stream.final(Window(windows[0]))
+            heard_s[name] = seconds
+            for size in BATCHES:
+                name = f"{size} at once, {precision}"
+                ways[name] = lambda model=recognizer.model, size=size: model.log_probabilities(
+                    windows[:size]
+                )
+                heard_s[name] = size * seconds
+        spent_s = costs(ways)
+    speeds = {name: heard_s[name] / spent_s[name] for name in ways}
+    for name, speed in speeds.items():
+        print(
+            f"{name:20} {speed:5.1f} audio seconds per CPU second, "
+            f"{speed / speeds[first]:.2f} times the first"
+        )
 
 
 if __name__ == "__main__":

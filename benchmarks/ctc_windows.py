@@ -52,20 +52,24 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="hub id or folder")
     parser.add_argument("--left", type=float, default=4.0)
     parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--rights", type=float, nargs="*", default=RIGHTS_S, metavar="S")
+    parser.add_argument("--hops", type=float, nargs="*", default=HOPS_S, metavar="S")
+    parser.add_argument("--options", default="", help="more options of the model: batch=2&...")
     arguments = parser.parse_args()
     clips = [clip for clip in read_clips(arguments.manifests) if clip.text and clip.duration_s < 28]
     clips = clips[: arguments.limit]
     references = [clip.text for clip in clips]
-    for right_s in RIGHTS_S:
-        query = f"precision=fp32&left_s={arguments.left}&right_s={right_s}"
+    for right_s in arguments.rights:
+        query = f"precision=fp32&left_s={arguments.left}&right_s={right_s}&{arguments.options}"
+        query = query.rstrip("&")
         recognizer = load(parse_spec(f"transformers:{arguments.model}?{query}"), 1, 1)
         finals = [
             recognizer.open_stream(DecodeOptions()).final(Window(clip.samples)).text
             for clip in clips
         ]
-        if right_s == RIGHTS_S[0]:
+        if right_s == arguments.rights[0]:
             print(f"finals: WER {word_errors(references, finals).percent:.1f} %")
-        for hop_s in HOPS_S:
+        for hop_s in arguments.hops:
             heard = [hear(recognizer, clip, hop_s) for clip in clips]
             delays = [delay for _, clip_delays, _ in heard for delay in clip_delays]
             cpu_s = sum(cost for _, _, cost in heard) / sum(clip.duration_s for clip in clips)

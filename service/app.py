@@ -223,6 +223,7 @@ def _facts(
         certificate_expires_at=tls.expiry_timestamp_s if tls else None,
         slots=settings.max_streams,
         model_memory_bytes=engine.memory_bytes,
+        batch_sizes=lambda: engine.batch_sizes,
     )
 
 

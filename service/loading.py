@@ -40,7 +40,8 @@ async def load_engine(settings: Settings) -> Engine:
         if any(model.name == spec.name for model in models):
             problems.append(f"two models are called {spec.name!r}; give one ?name=another")
         grown_bytes = max(0, resident_bytes() - before_bytes)
-        models.append(Model(spec.name, recognizer, workers, grown_bytes))
+        decodes = settings.workers or max(workers, 2 * recognizer.capabilities.batch_size)
+        models.append(Model(spec.name, recognizer, decodes, grown_bytes))
     new_detector: DetectorFactory = EnergyDetector
     if settings.voice_activity == "silero":
         try:

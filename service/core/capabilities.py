@@ -26,3 +26,5 @@ class Capabilities:
     phrases: bool = False
     sample_rate_hz: int = SAMPLE_RATE_HZ
     """Rate that the model hears."""
+    batch_size: int = 1
+    """Decodes that are computed at once, if so many are asked for at the same time."""

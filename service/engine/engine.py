@@ -25,7 +25,7 @@ from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
 from service.engine.slots import Slots
 from service.engine.stream import MAX_BACKLOG_S, LiveStream
-from service.recognizers.base import Recognizer
+from service.recognizers.base import Batching, Recognizer
 
 CLOSE_S = 5.0
 """Time for the decodes that run to end; what takes longer is taken to hang."""
@@ -86,6 +86,15 @@ class Engine:
     def memory_bytes(self) -> Mapping[str, int]:
         """By how much loading each model made the process grow."""
         return {name: model.memory_bytes for name, model in self._models.items()}
+
+    @property
+    def batch_sizes(self) -> Mapping[str, Mapping[int, int]]:
+        """How many batches of each size there have been, of each model that batches."""
+        return {
+            name: model.recognizer.batch_sizes
+            for name, model in self._models.items()
+            if isinstance(model.recognizer, Batching)
+        }
 
     def model_name(self, request: StreamRequest) -> str:
         """Return the name of the model that a request means.

@@ -6,6 +6,7 @@ callers only so many have a name.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +20,7 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.core.events import Event, FinalResult
@@ -40,6 +41,7 @@ UNARY = "unary"
 WAITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 LAGS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 DURATIONS_S = (1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 86_400)
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 FACTORS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0)
 
 
@@ -54,6 +56,8 @@ class Facts:
     """Unix time; None without a certificate."""
     slots: int
     model_memory_bytes: Mapping[str, int]
+    batch_sizes: Callable[[], Mapping[str, Mapping[int, int]]]
+    """Of each model that batches: how many batches there have been of each size."""
 
 
 class Metrics:
@@ -162,6 +166,7 @@ class Metrics:
         )
         for name, size in facts.model_memory_bytes.items():
             memory.labels(name).set(size)
+        self.registry.register(BatchSizes(facts.batch_sizes))
 
     def caller_label(self, caller: Caller) -> str:
         """Return how a caller is called here."""
@@ -209,6 +214,32 @@ class AudioSeconds(Collector):
                 sums[model] += received_s()
         for model, seconds in sums.items():
             family.add_metric([model], seconds)
+        return [family]
+
+
+class BatchSizes(Collector):
+    """Sizes of batches, as recognizers have counted them.
+
+    Asked of them when somebody looks: a recognizer knows nothing of metrics.
+    """
+
+    def __init__(self, batch_sizes: Callable[[], Mapping[str, Mapping[int, int]]]) -> None:
+        """Ask this, from the thread of whoever looks."""
+        self._batch_sizes = batch_sizes
+
+    def collect(self) -> Iterable[Metric]:
+        """Return a histogram for each model."""
+        family = HistogramMetricFamily(
+            "asr_batch_size", "Decodes that were computed at once", labels=["model"]
+        )
+        for model, sizes in self._batch_sizes().items():
+            bounds = [(str(float(bound)), bound) for bound in BATCHES]
+            buckets = [
+                (name, sum(count for size, count in sizes.items() if size <= bound))
+                for name, bound in [*bounds, ("+Inf", math.inf)]
+            ]
+            total = sum(size * count for size, count in sizes.items())
+            family.add_metric([model], buckets, sum_value=total)
         return [family]
 
 

@@ -7,7 +7,8 @@ for it, used by one owner, never reused.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
@@ -60,3 +61,12 @@ class Recognizer(Protocol):
 
     def close(self) -> None:
         """Free the model. No stream is open. Idempotent."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A recognizer that computes several decodes at once, and counts how many."""
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches there have been of each size; safe in every thread."""

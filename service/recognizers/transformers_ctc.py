@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,11 @@ from service.core.hypothesis import (
     Word,
 )
 from service.recognizers.transformers_beam import readings
-from service.recognizers.transformers_ctc_model import CtcModel
+from service.recognizers.transformers_ctc_model import GRID_S, CtcModel
 from service.recognizers.transformers_fusion import Fusion, LanguageModel
 from service.recognizers.transformers_lm import load_language_model
 from service.recognizers.transformers_options import TransformersOptions
-from service.recognizers.transformers_stitch import Frames, Stitcher
+from service.recognizers.transformers_stitch import Frames, Stitcher, on_grid
 from service.recognizers.transformers_tokens import (
     Token,
     align,
@@ -74,7 +75,13 @@ class CtcRecognizer:
             word_offsets=True,
             max_alternatives=MOST_ALTERNATIVES,
             phrases=True,
+            batch_size=model.batch_size,
         )
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches there have been of each size."""
+        return self.model.batch_sizes
 
     @property
     def capabilities(self) -> Capabilities:
@@ -105,19 +112,18 @@ class CtcStream:
         self._words_model = words
         self._beam_width = options.beam_width
         self._decode_options = decode_options
-        self._context_frames = self._frames_in(options.context_s)
+        self._context_samples = round(options.context_s * SAMPLE_RATE_HZ)
         self._stitcher = Stitcher(self._frames_in(options.left_s), self._frames_in(options.right_s))
 
     def interim(self, window: Window) -> Hypothesis | None:
         """Hear what a growing segment has gained, with context on both sides."""
-        samples, frame_samples = window.samples, self._model.frame_samples
+        samples = window.samples
         if len(samples) < LEAST_SAMPLES:
             return None
         if not samples.any():
             return Hypothesis(tuple(Word(text) for text in window.agreed_words))
-        self._stitcher.shorten(len(samples) // frame_samples)
-        begin = self._stitcher.window_begin * frame_samples
-        frames = self._stitcher.add(self._hear(samples[begin:]))
+        self._stitcher.shorten(len(samples) // self._model.frame_samples)
+        frames = self._stitcher.add(self._hear_newest(samples))
         tokens = best_path(frames, self._model.vocabulary.blank)
         words = without_details(self._words(tokens, samples))
         return Hypothesis(beginning_with(window.agreed_words, words), confidence(tokens))
@@ -128,8 +134,8 @@ class CtcStream:
         if len(samples) < LEAST_SAMPLES or not samples.any():
             return Hypothesis()
         before = self._context(window)
-        frames = self._hear(np.concatenate([before, samples]))
-        first_frame = len(before) // self._model.frame_samples
+        frames = self._model.hear(np.concatenate([before, samples]), is_final=True)
+        first_frame = round(len(before) / self._model.frame_samples)
         blank = self._model.vocabulary.blank
         fusion = self._fusion(window)
         if fusion is None:
@@ -150,14 +156,20 @@ class CtcStream:
         """Nothing outlives a call but the frames that interims have settled."""
 
     def _context(self, window: Window) -> Samples:
-        """Return the newest samples before the segment, a whole number of frames."""
-        if not self._context_frames or not window.context:
+        """Return the newest samples before the segment, up to the context that is wanted.
+
+        So many that both together are a multiple of half a second long: finals that are due at
+        the same time then often have the same length, and can be heard at once. Whether they
+        are makes no difference to how much is heard.
+        """
+        if not self._context_samples or not window.context:
             return np.zeros(0, dtype=np.float32)
         before = np.concatenate([segment.samples for segment in window.context])
-        room = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ) - len(window.samples)
-        frame_samples = self._model.frame_samples
-        frames = min(self._context_frames, min(len(before), room) // frame_samples)
-        return before[len(before) - frames * frame_samples :]
+        own = len(window.samples)
+        longest = round(LONGEST_WINDOW_S * SAMPLE_RATE_HZ)
+        heard = min(own + min(self._context_samples, len(before)), longest)
+        heard -= heard % round(GRID_S * SAMPLE_RATE_HZ)
+        return before[len(before) - max(0, heard - own) :]
 
     def _fusion(self, window: Window) -> Fusion | None:
         """Return what is known beside the audio, None if nothing is: then greedy is right."""
@@ -167,9 +179,15 @@ class CtcStream:
         history = " ".join(segment.text for segment in window.context).split()
         return Fusion(self._model.vocabulary, phrases, self._words_model, history)
 
-    def _hear(self, samples: Samples) -> Frames:
-        frames: Frames = self._model.log_probabilities(samples[np.newaxis])[0]
-        return frames
+    def _hear_newest(self, samples: Samples) -> Frames:
+        """Return the frames of a growing segment that are not settled, from ``window_begin``."""
+        frame_samples, grid_frames = self._model.frame_samples, self._model.grid_frames
+        begin = self._stitcher.window_begin * frame_samples
+        if grid_frames == 1:
+            return self._model.hear(samples[begin:], is_final=False)
+        whole_frames = samples[: len(samples) // frame_samples * frame_samples]
+        heard, more = on_grid(whole_frames, begin, grid_frames * frame_samples)
+        return self._model.hear(heard, is_final=False)[more // frame_samples :]
 
     def _words(self, tokens: list[Token], samples: Samples) -> tuple[Word, ...]:
         frame_s = self._model.frame_samples / SAMPLE_RATE_HZ

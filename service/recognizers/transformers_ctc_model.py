@@ -1,9 +1,17 @@
-"""A CTC model's computation: equal lengths of audio in, frames of log-probabilities out."""
+"""A CTC model's computation: equal lengths of audio in, frames of log-probabilities out.
+
+Calls of ``hear`` from many threads meet in a batcher where that pays. Features are made for each
+window by itself, in the thread that asks; in a batch there are equal lengths only, which share no
+operation. What is left is that libraries choose their kernels by the shape of a batch, and round
+otherwise in others; so finals are always computed in one and the same number of rows, those that
+nobody wants filled with copies. Whoever is beside it, a final is the same to the last bit.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +22,8 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
 from service.core.hypothesis import SAMPLE_RATE_HZ, Samples
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.batching import Batcher, Bucket
+from service.recognizers.transformers_device import Graphs, Inputs, Staging
 from service.recognizers.transformers_languages import choose_language
 from service.recognizers.transformers_load import load_part, load_weights
 from service.recognizers.transformers_options import TransformersOptions
@@ -27,6 +37,12 @@ FEATURE_HOP_SAMPLES: Final = 160
 """Of extractors that do not say: 10 ms, as in Kaldi."""
 WORD_BEGIN: Final = ("\u2581", "\u0120")
 """With these a token begins that begins a word: SentencePiece's, and byte-level BPE's."""
+FINAL_ROWS: Final = 8
+"""Most finals in a batch, and the rows of each: their lengths are shared less than those of
+interims, and what is not shared is computed for nothing."""
+GRID_S: Final = 0.5
+"""Windows that may be chosen are multiples of this long, so that their lengths are few: those of
+finals by how much they hear before their segment, those of interims where batches are wanted."""
 
 
 class CtcModel:
@@ -54,18 +70,47 @@ class CtcModel:
         )
         """Of a model that is loaded for one language; empty for others."""
         self.vocabulary = read_vocabulary(tokenizer, model.config.pad_token_id)
+        self.batch_size: int = options.most_at_once
+        """Most windows that are computed at once."""
         with torch.inference_mode():
             self._model, self.precision = prepare(
                 _baked(model), options.device, options.precision, threads, self._greedy_text
             )
         self.frame_samples: int = self._measure_frame(model.config)
         """From the begin of a frame to the begin of the next."""
+        self._batcher: Batcher[Inputs, Frames] | None = None
+        if options.is_batching:
+            self._batcher = self._new_batcher(options)
+
+    @property
+    def grid_frames(self) -> int:
+        """Interims' windows are to be a multiple of so many long; 1 where nothing is batched."""
+        if self._batcher is None:
+            return 1
+        return max(1, round(GRID_S * SAMPLE_RATE_HZ / self.frame_samples))
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches of each size ``hear`` has had; empty where nothing is batched."""
+        batcher = self._batcher
+        return batcher.sizes if batcher is not None else {}
+
+    def hear(self, samples: Samples, *, is_final: bool) -> Frames:
+        """Hear one window, at once with others of its length that are there at the time.
+
+        Returns:
+            Shape (frames, vocabulary), float32.
+        """
+        if self._batcher is None:
+            frames: Frames = self.log_probabilities(samples[np.newaxis])[0]
+            return frames
+        return self._batcher.compute(Bucket(len(samples), is_final), self._features(samples))
 
     def log_probabilities(self, windows: NDArray[np.float32]) -> Frames:
-        """Hear windows of the same length; padding cannot be expressed, and is not wanted.
+        """Hear windows of the same length at once, and no others with them.
 
-        wav2vec2-base normalizes each channel over the whole window and was trained without
-        a mask, so that padding would change its text.
+        Padding cannot be expressed, and is not wanted: wav2vec2-base normalizes each channel
+        over the whole window and was trained without a mask, so that it would change its text.
 
         Args:
             windows: Audio, shape (windows, samples), float32.
@@ -73,8 +118,9 @@ class CtcModel:
         Returns:
             Shape (windows, frames, vocabulary), float32.
         """
+        rows = [self._features(window) for window in windows]
         with torch.inference_mode():
-            return self._frames(self._model, windows)
+            return self._frames(self._model, rows, Staging(self._device))
 
     def text(self, windows: NDArray[np.float32]) -> list[str]:
         """Return what is said in windows of the same length, shape (windows, samples)."""
@@ -82,23 +128,84 @@ class CtcModel:
 
     def close(self) -> None:
         """Free the weights."""
-        self._model = None
+        if self._batcher is not None:
+            self._batcher.close()
+        self._batcher = self._model = None
 
-    def _frames(self, model: Any, windows: NDArray[np.float32]) -> Frames:  # noqa: ANN401
-        features = self._extractor(list(windows), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
-        inputs = {name: value.to(self._device) for name, value in features.items()}
-        inputs[self._main_input] = inputs[self._main_input].to(model.dtype)
-        logits = model(**inputs).logits
-        if "attention_mask" in inputs and hasattr(model, "_get_output_attention_mask"):
-            # Extractors that centre their frames add one behind the audio, and mask it.
-            heard = model._get_output_attention_mask(  # noqa: SLF001
-                inputs["attention_mask"], target_length=logits.shape[1]
-            )
-            logits = logits[:, : int(heard[0].sum())]
-        return np.asarray(torch.log_softmax(logits.float(), dim=-1).cpu().numpy())
+    def _new_batcher(self, options: TransformersOptions) -> Batcher[Inputs, Frames]:
+        staging = Staging(options.device)
+        graphs = Graphs(partial(self._forward, self._model)) if options.graphs else None
+
+        def compute(bucket: Bucket, items: Sequence[Inputs]) -> list[Frames]:
+            spare = self._rows(bucket, len(items)) - len(items)
+            rows = [*items, *[items[-1]] * spare]
+            # Lengths of finals are too many to be recorded.
+            forward = None if bucket.is_final else graphs
+            with torch.inference_mode():
+                frames = self._frames(self._model, rows, staging, forward)
+            # Each by itself: a part of the whole would keep the whole in memory.
+            return [part.copy() for part in frames[: len(items)]]
+
+        batcher = Batcher(compute, self._most, options.batch_wait_ms / 1000)
+        if graphs is not None:
+            self._try_graphs(batcher)
+        return batcher
+
+    def _try_graphs(self, batcher: Batcher[Inputs, Frames]) -> None:
+        window = np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)
+        try:
+            batcher.compute(Bucket(len(window)), self._features(window))
+        except RuntimeError as error:
+            batcher.close()
+            raise ModelUnavailableError(
+                f"graphs=1: this model cannot be recorded as a CUDA graph "
+                f"({str(error).splitlines()[0]}); leave graphs out"
+            ) from error
+
+    def _most(self, bucket: Bucket) -> int:
+        return min(FINAL_ROWS, self.batch_size) if bucket.is_final else self.batch_size
+
+    def _rows(self, bucket: Bucket, count: int) -> int:
+        """Return in how many rows so many windows are computed: few numbers, one for finals."""
+        most = self._most(bucket)
+        return most if bucket.is_final else min(most, 1 << (count - 1).bit_length())
+
+    def _features(self, samples: Samples) -> Inputs:
+        """Return what the model is called with for one window, shapes (1, ...), on the CPU."""
+        features = self._extractor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+        return dict(features)
+
+    def _frames(
+        self,
+        model: Any,  # noqa: ANN401
+        rows: Sequence[Inputs],
+        staging: Staging,
+        forward: Callable[[Inputs], torch.Tensor] | None = None,
+    ) -> Frames:
+        """Return the log-probabilities of rows of the same shapes; they lie in the staging."""
+        inputs = {name: staging.to_device(name, [row[name] for row in rows]) for name in rows[0]}
+        found = (forward or partial(self._forward, model))(inputs)
+        return staging.to_host(found[:, : self._count_heard(model, rows[0], found.shape[1])])
+
+    def _forward(self, model: Any, inputs: Inputs) -> torch.Tensor:  # noqa: ANN401
+        main = inputs[self._main_input].to(model.dtype)
+        logits = model(**{**inputs, self._main_input: main}).logits
+        return torch.log_softmax(logits.float(), dim=-1)
+
+    def _count_heard(self, model: Any, row: Inputs, frames: int) -> int:  # noqa: ANN401
+        """Return how many of a row's frames are audio.
+
+        Extractors that centre their frames add one behind the audio, and mask it.
+        """
+        if "attention_mask" not in row or not hasattr(model, "_get_output_attention_mask"):
+            return frames
+        mask = model._get_output_attention_mask(row["attention_mask"], target_length=frames)  # noqa: SLF001
+        return int(mask[0].sum())
 
     def _greedy_text(self, model: Any, samples: Samples) -> str:  # noqa: ANN401
-        frames = self._frames(model, samples[np.newaxis])[0]
+        # In a whole batch: which precision is fastest depends on it.
+        rows = [self._features(samples)] * self.batch_size
+        frames = self._frames(model, rows, Staging(self._device))[0]
         if np.isnan(frames).any():
             raise RuntimeError("numbers overflow")
         return self._text(frames)

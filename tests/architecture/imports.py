@@ -24,12 +24,14 @@ ALLOWED_OURS = {
     "service.recognizers.base": ("service.core",),
     "service.recognizers.context": ("service.core",),
     "service.recognizers.guards": ("service.core",),
+    "service.recognizers.batching": (),
     "service.recognizers.hub": ("service.core", "service.recognizers.base"),
     "service.recognizers.registry": ("service.core", "service.recognizers"),
     # An engine may be spread over files that begin with its name.
     "service.recognizers.{engine}*": (
         "service.core",
         "service.recognizers.base",
+        "service.recognizers.batching",
         "service.recognizers.context",
         "service.recognizers.guards",
         "service.recognizers.hub",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from pathlib import Path
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.engine.callers import Caller
 from service.observability.lag import INTERVAL_S, measuring_lag
-from service.observability.prometheus import MAX_CALLERS, Metrics
+from service.observability.prometheus import MAX_CALLERS, BatchSizes, Metrics
 from service.process import ExitStatus, StartError
 from service.rpc.record import Ledger
 from tests.conftest import stub_for
@@ -19,6 +22,7 @@ from tests.observability.scrape import samples, scrape
 from tests.observability.speech import SPEECH_S, speak
 from tests.rpc.streams import audio, config, finals, recognize, until
 
+SMALL_CTC = Path(__file__).parent.parent / "recognizers" / "small_ctc"
 METRICS = {"metrics_listen": "127.0.0.1:0"}
 
 
@@ -101,6 +105,34 @@ async def test_refusals_are_told_from_failures(serve):
     assert refused == {"SERVER_FULL": 2}
     assert found["asr_calls_total", "StreamingRecognize", "CANCELLED"] == 1
     assert found["asr_calls_total", "StreamingRecognize", "PROTOCOL_VIOLATION"] == 1
+
+
+async def test_sizes_of_batches(serve):
+    """What a recognizer has counted is a histogram of its model; who batches nothing has none."""
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    batched = f"transformers:{SMALL_CTC}?precision=fp32&batch=4&name=batched"
+    async with serve(**METRICS, model=["scripted", batched]) as running:
+        sizes = running.engine.batch_sizes["batched"]
+        found = await samples(running.metrics_address)
+    # Two of warming up, an interim and a final, one after the other.
+    assert sizes == {1: 2}
+    assert found["asr_batch_size_count", "batched"] == 2
+    assert found["asr_batch_size_sum", "batched"] == 2
+    assert found["asr_batch_size_bucket", "1.0", "batched"] == 2
+    assert ("asr_batch_size_count", "scripted") not in found
+
+
+@given(st.dictionaries(st.integers(1, 300), st.integers(1, 1_000), max_size=20))
+def test_a_histogram_of_batches_adds_up(sizes):
+    """Buckets are cumulative, the last is the count, and the sum is that of all sizes."""
+    [family] = BatchSizes(lambda: {"model": sizes}).collect()
+    values = [one.value for one in family.samples if one.name.endswith("_bucket")]
+    assert values == sorted(values)
+    [total] = [one.value for one in family.samples if one.name.endswith("_sum")]
+    assert total == sum(size * count for size, count in sizes.items())
+    assert values[-1] == sum(sizes.values())
+    [of_4] = [one.value for one in family.samples if one.labels.get("le") == "4.0"]
+    assert of_4 == sum(count for size, count in sizes.items() if size <= 4)
 
 
 def test_callers_have_so_many_names_and_no_more():

@@ -18,7 +18,9 @@ from service.core.hypothesis import SAMPLE_RATE_HZ, Samples, Window
 OfflineText = Callable[[Window], str]
 
 CONTEXT_S = 2.0
-"""What CTC finals hear before their segment, by default: a whole number of frames."""
+"""What CTC finals hear before their segment, by default, at most: so much that the window is a
+multiple of GRID_S long."""
+GRID_S = 0.5
 
 
 def ctc_text(folder: Path) -> OfflineText:
@@ -32,8 +34,10 @@ def ctc_text(folder: Path) -> OfflineText:
 
     def text(window: Window) -> str:
         before = _context_audio(window)
-        frames = min(len(before), round(CONTEXT_S * SAMPLE_RATE_HZ)) // frame_samples
-        before = before[len(before) - frames * frame_samples :]
+        most = len(window.samples) + min(len(before), round(CONTEXT_S * SAMPLE_RATE_HZ))
+        heard = most - most % round(GRID_S * SAMPLE_RATE_HZ)
+        before = before[len(before) - max(0, heard - len(window.samples)) :]
+        frames = round(len(before) / frame_samples)
         audio = np.concatenate([before, window.samples])
         inputs = processor(audio, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
         with torch.inference_mode():

@@ -52,8 +52,8 @@ def _held_out() -> list[Samples]:
     return [soundfile.read(file, dtype="float32")[0] for file in files]
 
 
-def _transformers(folder: Path) -> Recognizer:
-    return registry.load(parse_spec(f"transformers:{folder}?precision=fp32"), 1, 2)
+def _transformers(folder: Path, batch: int = 1) -> Recognizer:
+    return registry.load(parse_spec(f"transformers:{folder}?precision=fp32&batch={batch}"), 1, 2)
 
 
 CASES = (
@@ -67,6 +67,13 @@ CASES = (
     Case(
         "transformers_ctc",
         lambda: _transformers(SMALL_CTC),
+        _held_out,
+        lambda: offline.ctc_text(SMALL_CTC),
+        examples=12,
+    ),
+    Case(
+        "transformers_ctc_batched",
+        lambda: _transformers(SMALL_CTC, batch=4),
         _held_out,
         lambda: offline.ctc_text(SMALL_CTC),
         examples=12,

@@ -67,10 +67,11 @@ def _mapped_whisper() -> Recognizer:
     return registry.load(parse_spec(f"transformers:{checkpoint()}?precision=fp32"), 1, 2)
 
 
-def _small_ctc() -> Recognizer:
+def _small_ctc(batch: int = 1) -> Recognizer:
     pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
     folder = Path(__file__).parent / "small_ctc"
-    return registry.load(parse_spec(f"transformers:{folder}?precision=fp32&context_s=2"), 1, 2)
+    spec = f"transformers:{folder}?precision=fp32&context_s=2&batch={batch}"
+    return registry.load(parse_spec(spec), 1, 2)
 
 
 @cache
@@ -96,6 +97,7 @@ def _family(name: str) -> Case:
 CASES = (
     Case("whisper", lambda: whisper.load("", {}, threads=1, workers=2), _recordings),
     Case("small_ctc", _small_ctc, _held_out),
+    Case("small_ctc_batched", lambda: _small_ctc(batch=4), _held_out),
     Case("transformers_ctc", _tiny_ctc, _recordings),
     Case("transformers_seq2seq", _mapped_whisper, _recordings),
     *(_family(name) for name in (*families.CTC, *families.SEQ2SEQ)),

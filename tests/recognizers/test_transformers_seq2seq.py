@@ -207,3 +207,10 @@ def test_a_family_that_is_not_supported(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelUnavailableError, match="kind pop2piano are not supported"):
         load(parse_spec(f"transformers:{tmp_path}"), 1, 1)
+
+
+@pytest.mark.parametrize("query", ["batch=8", "batch=2&precision=fp32"])
+def test_batches_are_refused(query):
+    """A model that writes token by token says that it computes streams one by one."""
+    with pytest.raises(ModelUnavailableError, match=r"for CTC models, leave them out"):
+        load(parse_spec(f"transformers:{checkpoint()}?{query}"), 1, 1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import ctranslate2
 import jiwer
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from service.recognizers.whisper_load import (
     WhisperOptions,
     bundled_folder,
     check_files,
+    load_problem,
     parse_options,
 )
 from tests.samples import SAMPLES, read_sample
@@ -283,6 +286,30 @@ def test_options_have_defaults_and_are_read():
     assert parse_options({}) == WhisperOptions(compute_type="int8")
     options = {"beam_size": "5", "threads": "2", "compute_type": "float32", "language": "en"}
     assert parse_options(options) == WhisperOptions("cpu", "float32", 5, 2, "en")
+
+
+def test_a_gpu_that_is_not_there():
+    """It is told, and how to find out, and how to do without; auto does without by itself."""
+    if ctranslate2.get_cuda_device_count():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ModelUnavailableError, match=r"no GPU .*nvidia-smi.* leave device out"):
+        whisper.load("", {"device": "cuda"}, threads=1, workers=1)
+    assert parse_options({"device": "auto"}) == parse_options({})
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("Library libcublas.so.12 is not found or cannot be loaded", "nvidia-cublas-cu12"),
+        ("CUDA failed with error out of memory", "compute_type=int8_float16"),
+        ("Unable to open file 'model.bin'", "download it again"),
+    ],
+)
+def test_each_problem_of_loading_has_its_remedy(said, remedy):
+    """What CTranslate2 says is passed on, with what to do about it."""
+    problem = load_problem(Path("folder"), RuntimeError(said))
+    assert said in problem
+    assert remedy in problem
 
 
 def test_a_beam_can_be_asked_for(tmp_path):
