@@ -127,12 +127,11 @@ class WorkerPool:
             try:
                 worker = self._start(seat)
                 loaded = self._load(worker, first)
-            except (ModelUnavailableError, OSError) as error:
+            except ModelUnavailableError as error:
                 if not first.done():
-                    first.set_exception(ModelUnavailableError(f"model {self._model}: {error}"))
+                    first.set_exception(error)
                     return
-                problem = str(error)
-                log.error("a worker cannot be replaced", model=self._model, problem=problem)  # noqa: TRY400 - the sentence says it all
+                log.warning("a worker could not be replaced", model=self._model, problem=str(error))
                 delay_s = backoff.delay_s(0.0)
                 continue
             ready_s = time.monotonic()
@@ -143,7 +142,13 @@ class WorkerPool:
         with self._lock:
             if self._closing.is_set():
                 raise ModelUnavailableError("the server is stopping")
-            worker = self._processes[seat] = Worker(self._launch, seat)
+            try:
+                worker = Worker(self._launch, seat)
+            except OSError as error:
+                raise ModelUnavailableError(
+                    f"no process could be started for model {self._model}: {error}"
+                ) from error
+            self._processes[seat] = worker
             return worker
 
     def _load(self, worker: Worker, first: Future[Loaded]) -> Loaded:

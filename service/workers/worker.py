@@ -80,6 +80,7 @@ class Worker:
 
         On Linux it is killed when the calling thread ends, see ``lifetime``.
         """
+        self._spec = launch.spec
         self._max_decode_s = launch.max_decode_s
         self._numbers = count()
         self._control_lock = threading.Lock()
@@ -131,12 +132,12 @@ class Worker:
             started = STARTED.validate_json(self._control.recv_bytes())
         except (EOFError, OSError) as error:
             raise ModelUnavailableError(
-                f"a worker {self.wait()} while it loaded its model; its log says more"
+                f"the process that loaded model {self._spec!r} {self.wait()}; the log says more"
             ) from error
         if started.fault is not None:
             raise started.fault.exception()
         if started.loaded is None:
-            raise ModelUnavailableError("a worker did not say what it has loaded")
+            raise ModelUnavailableError(f"the process did not say what {self._spec!r} can do")
         # Telling it that a stream is over must not wait, see ``leave``.
         os.set_blocking(self._control.fileno(), False)
         longest_s = started.loaded.capabilities.longest_window_s
