@@ -138,6 +138,8 @@ class RunningServer:
     server: grpc.aio.Server
     health: Health
     servicer: SpeechServicer
+    roster: Roster
+    """The workers, if there are any."""
 
     async def drain(self, grace_s: float, lame_duck_s: float = 0.0, notice_s: float = 0.0) -> None:
         """Stop in good order; returns within the sum of the times and LAST_FINALS_S.
@@ -205,7 +207,9 @@ async def run_server(
             monitors.watch(partial(_facts, settings, engine, health, tls, lines_lost, roster))
             servicer.serve(engine)
             health.set(TAKES_STREAMS, is_serving=True)
-            yield RunningServer(address, sides, monitors.address, engine, server, health, servicer)
+            yield RunningServer(
+                address, sides, monitors.address, engine, server, health, servicer, roster
+            )
         finally:
             await server.stop(0)
             if engine is not None:

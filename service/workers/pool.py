@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from service.engine.refusals import WorkerFailedError
 from service.recognizers.base import ModelUnavailableError
 from service.workers.messages import Loaded
 from service.workers.roster import Roster
-from service.workers.worker import Launch, Worker, WorkerFailedError
+from service.workers.worker import Launch, Worker
 
 log = structlog.get_logger()
 
@@ -76,6 +77,15 @@ class WorkerPool:
         """What the model can do."""
         self.memory_bytes = sum(each.memory_bytes for each in loaded)
         """By which loading it made the workers grow, in sum."""
+
+    def check(self) -> None:
+        """See whether there is a worker.
+
+        Raises:
+            WorkerFailedError: none is ready.
+        """
+        with self._lock:
+            self._choice(None)
 
     @contextmanager
     def placed(self, home: Worker | None) -> Iterator[Worker]:

@@ -21,7 +21,12 @@ class RemoteRecognizer:
         return self._pool.capabilities
 
     def open_stream(self, options: DecodeOptions) -> RemoteStream:
-        """Begin a segment. What the model cannot honour is known with the first decode."""
+        """Begin a segment. What the model cannot honour is known with the first decode.
+
+        Raises:
+            WorkerFailedError: no worker is ready.
+        """
+        self._pool.check()
         return RemoteStream(self._pool, options)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from service.core.hypothesis import DecodeOptions, Hypothesis, Samples, Window
-from service.engine.refusals import UnavailableError
+from service.engine.refusals import WorkerFailedError
 from service.recognizers.base import ModelUnavailableError
 from service.workers import memory
 from service.workers.messages import ANSWER, DECODE, STARTED, TASK, Decode, Loaded, Task
@@ -31,18 +31,6 @@ END_S = 5.0
 """Time for a worker to end when it is told to; then it is killed."""
 
 STANDARD_ERROR = 2
-
-
-class WorkerFailedError(UnavailableError):
-    """The worker that decoded for a stream has died or hangs, or none is ready."""
-
-    reason = "WORKER_FAILED"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the process that recognized for this stream has failed and is being replaced; "
-            "open another stream and go on from final_offset"
-        )
 
 
 @dataclass(frozen=True, slots=True)
