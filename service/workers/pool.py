@@ -141,6 +141,8 @@ class WorkerPool:
                 if not first.done():
                     first.set_exception(error)
                     return
+                if self._closing.is_set():
+                    return
                 log.warning("a worker could not be replaced", model=self._model, problem=str(error))
                 delay_s = backoff.delay_s(0.0)
                 continue

@@ -22,7 +22,7 @@ RAISES, REFUSES, HANGS, EXITS, IS_KILLED, FAULTS = (
     "romeo",
     "sierra",
     "tango",
-    "quebec",
+    "mike",
 )
 """What a decode does that hears the word."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -14,6 +15,32 @@ from service.workers.roster import Roster
 from service.workers.worker import Launch
 
 MODULE = "tests.workers.faulty_worker"
+WAIT_S = 45.0
+
+
+class Watched:
+    """A roster that can be waited for."""
+
+    def __init__(self, model: str) -> None:
+        """Watch the workers of this model."""
+        self._model = model
+        self._changed = threading.Condition()
+        self.roster = Roster(self._tell)
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[frozenset[int]], bool]) -> frozenset[int]:
+        """Wait until the workers are so."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self.pids), WAIT_S)
+        return self.pids
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Of the workers that are ready."""
+        return self.roster.ready.get(self._model, frozenset())
 
 
 def launch(spec: str = "scripted", max_decode_s: float = 60.0) -> Launch:
@@ -21,9 +48,9 @@ def launch(spec: str = "scripted", max_decode_s: float = 60.0) -> Launch:
     return Launch(spec, 1, 2, max_decode_s, "info", "json")
 
 
-def remote(spec: str, size: int = 2, roster: Roster | None = None) -> RemoteRecognizer:
-    """Load a model into so many workers."""
-    return RemoteRecognizer(WorkerPool(spec, launch(spec), size, roster or Roster()))
+def remote(spec: str, roster: Roster | None = None) -> RemoteRecognizer:
+    """Load a model into two workers."""
+    return RemoteRecognizer(WorkerPool(spec, launch(spec), 2, roster or Roster()))
 
 
 @contextmanager

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -31,38 +30,15 @@ from tests.workers.faulty_worker import (
     REFUSED,
     REFUSES,
 )
-from tests.workers.pools import faulty_workers, launch
+from tests.workers.pools import Watched, faulty_workers, launch
 
 MODEL = "scripted"
 WINDOW = Window(tones("alfa bravo charlie"))
-WAIT_S = 45.0
-
-
-class Watched:
-    """A roster that can be waited for."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self.roster = Roster(self._tell)
-
-    def _tell(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def wait_for(self, condition: Callable[[frozenset[int]], bool]) -> frozenset[int]:
-        """Wait until the workers are so."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: condition(self.pids), WAIT_S)
-        return self.pids
-
-    @property
-    def pids(self) -> frozenset[int]:
-        return self.roster.ready.get(MODEL, frozenset())
 
 
 @pytest.fixture
 def watched() -> Watched:
-    return Watched()
+    return Watched(MODEL)
 
 
 @pytest.fixture
@@ -103,11 +79,10 @@ def test_decodes_in_the_other_worker_do_not_notice(recognizer, watched):
     with ThreadPoolExecutor(1) as pool:
         dying = pool.submit(_hear, recognizer, f"alfa {HANGS}")
         # One hangs in a worker; all these go to the other one.
-        heard = []
+        heard = [stream.final(WINDOW)]
         while not dying.done():
             heard.append(stream.final(WINDOW))
         assert isinstance(dying.exception(), WorkerFailedError)
-    assert heard
     assert all(hypothesis == expected for hypothesis in heard)
     assert len(watched.wait_for(lambda pids: len(pids) == 2)) == 2
 
