@@ -16,6 +16,8 @@ from service.workers.worker import Launch
 
 MODULE = "tests.workers.faulty_worker"
 WAIT_S = 45.0
+HANGS_S = 4.0
+"""After which a decode is taken to hang; one that does not must never take so long."""
 
 
 class Watched:

@@ -30,7 +30,7 @@ from tests.workers.faulty_worker import (
     REFUSED,
     REFUSES,
 )
-from tests.workers.pools import Watched, faulty_workers, launch
+from tests.workers.pools import HANGS_S, Watched, faulty_workers, launch
 
 MODEL = "scripted"
 WINDOW = Window(tones("alfa bravo charlie"))
@@ -43,9 +43,9 @@ def watched() -> Watched:
 
 @pytest.fixture
 def recognizer(watched: Watched) -> Iterator[RemoteRecognizer]:
-    """Two workers, in which a decode may take 1 s."""
+    """Two workers."""
     with faulty_workers():
-        pool = WorkerPool(MODEL, launch(max_decode_s=1.0), 2, watched.roster)
+        pool = WorkerPool(MODEL, launch(max_decode_s=HANGS_S), 2, watched.roster)
         yield RemoteRecognizer(pool)
         pool.close()
 
