@@ -67,7 +67,7 @@ def throughput(arguments: argparse.Namespace, clips: list[Clip]) -> None:
     """Print what the service costs beyond the library."""
     model = _native(arguments)
     audio_s = sum(clip.duration_s for clip in clips)
-    with own_server("--model", _spec(arguments), "--workers", "1") as server:
+    with own_server("--model", _spec(arguments), "--decodes", "1") as server:
         ways: dict[str, Callable[[], float]] = {
             "library": lambda: _library_cpu_s(model, clips, readings=1),
             "library, as asked by the service": lambda: _library_cpu_s(

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from service.process import (
     exit_blocked,
     exit_now,
     exit_within,
+    memory_bytes,
     say,
     stop_on_signals,
 )
@@ -45,6 +46,7 @@ from service.security import authentication, server_tls
 from service.settings import Settings
 from service.telemetry import LineWriter, configure_logging
 from service.watched import FileError
+from service.workers.roster import Roster
 
 if TYPE_CHECKING:
     from service.observability.prometheus import Facts
@@ -90,7 +92,9 @@ async def serve(settings: Settings, lines: LineWriter) -> ExitStatus:
     stop = stop_on_signals(lambda number: log.info("stopping", signal=number.name))
     async with run_server(settings, lambda: lines.lost) as running:
         failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        watch = Watch(running.engine.schedulers, settings.max_decode_s, settings.max_block_s)
+        # A decode that hangs in a worker ends with the worker, before it could be found here.
+        max_decode_s = settings.max_decode_s * (2 if settings.workers else 1)
+        watch = Watch(running.engine.schedulers, max_decode_s, settings.max_block_s)
         supervisor = Supervisor(watch, failure.set_result, lambda: exit_blocked(lines.drain))
         models = ", ".join(running.engine.capabilities)
         how = "with TLS" if settings.tls_cert else "without TLS"
@@ -134,6 +138,8 @@ class RunningServer:
     server: grpc.aio.Server
     health: Health
     servicer: SpeechServicer
+    roster: Roster
+    """The workers, if there are any."""
 
     async def drain(self, grace_s: float, lame_duck_s: float = 0.0, notice_s: float = 0.0) -> None:
         """Stop in good order; returns within the sum of the times and LAST_FINALS_S.
@@ -191,16 +197,19 @@ async def run_server(
             Ledger(monitors.observers),
         )
         _mount(server, servicer, health, settings)
+        roster = _roster(health)
         engine: Engine | None = None
         try:
             health.set((LIVENESS,), is_serving=True)
             await server.start()
-            engine = await load_engine(settings)
+            engine = await load_engine(settings, roster)
             await engine.warm_up()
-            monitors.watch(partial(_facts, settings, engine, health, tls, lines_lost))
+            monitors.watch(partial(_facts, settings, engine, health, tls, lines_lost, roster))
             servicer.serve(engine)
             health.set(TAKES_STREAMS, is_serving=True)
-            yield RunningServer(address, sides, monitors.address, engine, server, health, servicer)
+            yield RunningServer(
+                address, sides, monitors.address, engine, server, health, servicer, roster
+            )
         finally:
             await server.stop(0)
             if engine is not None:
@@ -213,6 +222,7 @@ def _facts(
     health: Health,
     tls: ServerTls | None,
     lines_lost: Callable[[], int],
+    roster: Roster,
 ) -> Facts:
     from service.observability.prometheus import Facts
 
@@ -224,7 +234,26 @@ def _facts(
         slots=settings.max_streams,
         model_memory_bytes=engine.memory_bytes,
         batch_sizes=lambda: engine.batch_sizes,
+        memory_bytes=lambda: memory_bytes(frozenset().union(*roster.ready.values())),
+        workers_ready=lambda: {name: len(pids) for name, pids in roster.ready.items()},
+        workers_lost=lambda: roster.losses,
     )
+
+
+def _roster(health: Health) -> Roster:
+    """Return where workers are noted; without one for each model no new streams are welcome."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        health.suspend(() if roster.is_complete else TAKES_STREAMS)
+
+    def tell_soon() -> None:
+        # The loop is gone when a process ends with workers running.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell)
+
+    roster = Roster(tell_soon)
+    return roster
 
 
 def _limits(settings: Settings) -> Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 
 import structlog
@@ -13,35 +14,52 @@ from service.engine.engine import Engine, Model
 from service.engine.slots import Slots
 from service.process import ExitStatus, StartError, resident_bytes
 from service.recognizers import registry
-from service.recognizers.base import ModelUnavailableError
+from service.recognizers.base import ModelUnavailableError, Recognizer
 from service.settings import Settings
+from service.workers.pool import WorkerPool
+from service.workers.remote import RemoteRecognizer
+from service.workers.roster import Roster
+from service.workers.worker import Launch
 
 log = structlog.get_logger()
 
 
-async def load_engine(settings: Settings) -> Engine:
+async def load_engine(settings: Settings, roster: Roster | None = None) -> Engine:
     """Load every model and the voice activity detector.
+
+    Args:
+        settings: What to load, and into which processes.
+        roster: Told of the workers, if there are any.
 
     Raises:
         StartError: some cannot be loaded; names them all.
     """
     problems: list[str] = []
     models: list[Model] = []
-    workers = settings.workers or os.cpu_count() or 1
+    decodes = settings.decodes or os.cpu_count() or 1
     for text in settings.model:
         try:
             spec = registry.parse_spec(text)
             log.info("loading model", model=spec.name)
-            before_bytes = resident_bytes()
-            recognizer = await asyncio.to_thread(registry.load, spec, settings.threads, workers)
+            if settings.workers:
+                pool = await asyncio.to_thread(
+                    _start_workers, settings, spec.name, text, decodes, roster or Roster()
+                )
+                recognizer: Recognizer = RemoteRecognizer(pool)
+                grown_bytes = pool.memory_bytes
+                at_once = decodes
+            else:
+                before_bytes = resident_bytes()
+                recognizer = await asyncio.to_thread(registry.load, spec, settings.threads, decodes)
+                grown_bytes = max(0, resident_bytes() - before_bytes)
+                # While a batch is computed, the next one gathers.
+                at_once = settings.decodes or max(decodes, 2 * recognizer.capabilities.batch_size)
         except ModelUnavailableError as error:
             problems.append(str(error))
             continue
         if any(model.name == spec.name for model in models):
             problems.append(f"two models are called {spec.name!r}; give one ?name=another")
-        grown_bytes = max(0, resident_bytes() - before_bytes)
-        decodes = settings.workers or max(workers, 2 * recognizer.capabilities.batch_size)
-        models.append(Model(spec.name, recognizer, decodes, grown_bytes))
+        models.append(Model(spec.name, recognizer, at_once, grown_bytes))
     new_detector: DetectorFactory = EnergyDetector
     if settings.voice_activity == "silero":
         try:
@@ -49,6 +67,8 @@ async def load_engine(settings: Settings) -> Engine:
         except silero.SileroUnavailableError as error:
             problems.append(str(error))
     if problems:
+        for model in models:
+            model.recognizer.close()
         raise StartError(ExitStatus.NO_MODEL, "\n".join(problems))
     return Engine(
         models,
@@ -57,3 +77,19 @@ async def load_engine(settings: Settings) -> Engine:
         settings.interim_interval_ms / 1000,
         settings.max_backlog_s,
     )
+
+
+def _start_workers(
+    settings: Settings, name: str, text: str, decodes: int, roster: Roster
+) -> WorkerPool:
+    launch = Launch(
+        spec=text,
+        threads=settings.threads,
+        # Twice a worker's share: streams whose state is there stay there, and when another
+        # worker dies this one takes its decodes as well.
+        lanes=min(decodes, 2 * math.ceil(decodes / settings.workers)),
+        max_decode_s=settings.max_decode_s,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+    )
+    return WorkerPool(name, launch, settings.workers, roster)

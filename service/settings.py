@@ -169,7 +169,7 @@ class Settings(BaseModel):
         ge=1,
         le=3_600,
         description="longest time of one decode; one that takes longer is taken to hang, and "
-        "the process ends with status 1",
+        "its process ends: a worker is replaced, the server itself ends with status 1",
     )
     max_block_s: float = Field(
         10.0,
@@ -179,7 +179,19 @@ class Settings(BaseModel):
         "with status 1",
     )
     workers: int = Field(
-        0, ge=0, le=256, description="decodes at the same time, per model; 0 is one per core"
+        0,
+        ge=0,
+        le=256,
+        description="processes that decode, for each model; 0 decodes in the server's own. One "
+        "keeps the server responsive beside a recognizer in Python, several use many cores and "
+        "lose a part of the streams only when one dies; each holds the model's weights",
+    )
+    decodes: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="decodes at the same time, for each model and in all its processes together; "
+        "0 is one per core",
     )
     threads: int = Field(
         1,

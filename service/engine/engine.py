@@ -15,7 +15,7 @@ from service.core.capabilities import Capabilities
 from service.core.decoding import JobKind
 from service.core.errors import InvalidFieldError, UnknownModelError, quoted
 from service.core.events import Event
-from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
+from service.core.hypothesis import DecodeOptions, Window
 from service.core.session import RecognitionSession
 from service.core.vad import DetectorFactory
 from service.engine.observer import NOBODY, StreamObserver
@@ -26,6 +26,7 @@ from service.engine.scheduler import Scheduler
 from service.engine.slots import Slots
 from service.engine.stream import MAX_BACKLOG_S, LiveStream
 from service.recognizers.base import Batching, Recognizer
+from service.recognizers.warming import warm_up
 
 CLOSE_S = 5.0
 """Time for the decodes that run to end; what takes longer is taken to hang."""
@@ -37,10 +38,10 @@ class Model:
 
     name: str
     recognizer: Recognizer
-    workers: int
+    decodes: int
     """Threads that decode with it at the same time."""
     memory_bytes: int = 0
-    """By which loading it made the process grow; 0 where that is not known."""
+    """By which loading it made its processes grow; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Engine:
         self._new_detector = new_detector
         self._interim_interval_s = interim_interval_s
         self._max_backlog_s = max_backlog_s
-        self._schedulers = {model.name: Scheduler(model.name, model.workers) for model in models}
+        self._schedulers = {model.name: Scheduler(model.name, model.decodes) for model in models}
         self._streams: set[LiveStream] = set()
         self.slots = slots
 
@@ -84,7 +85,7 @@ class Engine:
 
     @property
     def memory_bytes(self) -> Mapping[str, int]:
-        """By how much loading each model made the process grow."""
+        """By how much loading each model made its processes grow."""
         return {name: model.memory_bytes for name, model in self._models.items()}
 
     @property
@@ -113,15 +114,9 @@ class Engine:
         return name
 
     async def warm_up(self) -> None:
-        """Decode a second of noise with every model, so that the first stream waits for none."""
-        noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
-        window = Window(noise)
+        """Decode with every model, so that the first stream does not wait for what comes once."""
         for name, model in self._models.items():
-            stream = model.recognizer.open_stream(DecodeOptions())
-            scheduler = self._schedulers[name]
-            for kind, decode in ((JobKind.INTERIM, stream.interim), (JobKind.FINAL, stream.final)):
-                await scheduler.run(kind, partial(decode, window))
-            stream.close()
+            await self._schedulers[name].run(JobKind.FINAL, partial(warm_up, model.recognizer))
 
     @asynccontextmanager
     async def stream(
@@ -142,8 +137,7 @@ class Engine:
         recognizer = self._models[name].recognizer
         options = decode_options(request, name, recognizer.capabilities)
         config = session_config(request, recognizer.capabilities, self._interim_interval_s)
-        # What only the recognizer knows to be wrong is refused now, not at the first speech.
-        recognizer.open_stream(options).close()
+        await _try_out(recognizer, options)
         with self.slots.lease():
             session = RecognitionSession(config, self._new_detector)
             live = LiveStream(
@@ -228,6 +222,15 @@ class Engine:
         for name, model in self._models.items():
             if self._schedulers[name].close(CLOSE_S):
                 model.recognizer.close()
+
+
+async def _try_out(recognizer: Recognizer, options: DecodeOptions) -> None:
+    """Have refused now, not at the first speech, what only the recognizer knows to be wrong."""
+    stream = recognizer.open_stream(options)
+    if options.phrases:
+        # A recognizer in another process knows when it has been asked to hear something.
+        await asyncio.to_thread(stream.interim, Window(np.zeros(0, dtype=np.float32)))
+    stream.close()
 
 
 async def _feed(live: LiveStream, blocks: Iterator[bytes]) -> None:

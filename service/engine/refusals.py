@@ -66,6 +66,18 @@ class DrainingError(UnavailableError):
         super().__init__("the server is stopping; go on with another one, or with this one shortly")
 
 
+class WorkerFailedError(UnavailableError):
+    """The process that decoded for the stream has died or hangs, or none is ready."""
+
+    reason = "WORKER_FAILED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the process that recognized for this stream has failed and is being replaced; "
+            "go on from final_offset on another server, or on this one shortly"
+        )
+
+
 class EngineFailedError(UnavailableError):
     """Recognition itself has died or hangs; the process is about to end."""
 

@@ -20,7 +20,12 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from service.core.events import Event, FinalResult
@@ -58,6 +63,11 @@ class Facts:
     model_memory_bytes: Mapping[str, int]
     batch_sizes: Callable[[], Mapping[str, Mapping[int, int]]]
     """Of each model that batches: how many batches there have been of each size."""
+    memory_bytes: Callable[[], float]
+    """Of the server and its workers."""
+    workers_ready: Callable[[], Mapping[str, int]]
+    """Of each model; none of them where the server itself decodes."""
+    workers_lost: Callable[[], Mapping[str, int]]
 
 
 class Metrics:
@@ -160,13 +170,17 @@ class Metrics:
             ).set_function(facts.certificate_expires_at)
         memory = Gauge(
             "asr_model_memory_bytes",
-            "By which loading a model made the process grow",
+            "By which loading a model made the process, or its workers, grow",
             ["model"],
             registry=self.registry,
         )
         for name, size in facts.model_memory_bytes.items():
             memory.labels(name).set(size)
         self.registry.register(BatchSizes(facts.batch_sizes))
+        gauge(
+            "asr_memory_bytes", "Of the server and its workers; what they share counts once"
+        ).set_function(facts.memory_bytes)
+        self.registry.register(Workers(facts))
 
     def caller_label(self, caller: Caller) -> str:
         """Return how a caller is called here."""
@@ -177,6 +191,30 @@ class Metrics:
                 return OTHER
             self._callers.add(caller.label)
         return caller.label
+
+
+class Workers(Collector):
+    """The processes that decode, as they are when somebody looks."""
+
+    def __init__(self, facts: Facts) -> None:
+        """Ask there."""
+        self._facts = facts
+
+    def collect(self) -> Iterable[Metric]:
+        """Return their numbers."""
+        ready = GaugeMetricFamily(
+            "asr_workers_ready", "Processes that decode, by model", labels=["model"]
+        )
+        lost = CounterMetricFamily(
+            "asr_workers_lost", "Processes that died and were to be replaced", labels=["model"]
+        )
+        for family, counts in (
+            (ready, self._facts.workers_ready()),
+            (lost, self._facts.workers_lost()),
+        ):
+            for model, number in counts.items():
+                family.add_metric([model], number)
+        return [ready, lost]
 
 
 class AudioSeconds(Collector):

@@ -132,6 +132,13 @@ CATALOGUE = {
         "go on with another server, or with this one after `RetryInfo`",
         RETRY,
     ),
+    "WORKER_FAILED": Entry(
+        StatusCode.UNAVAILABLE,
+        "the process that decoded for the stream has died or hung (`--workers`), or none is ready "
+        "to take its place yet; finals that came before stand",
+        "go on from `final_offset`, with another server, or with this one after `RetryInfo`",
+        RETRY,
+    ),
     "ENGINE_FAILED": Entry(
         StatusCode.UNAVAILABLE,
         "a decode hangs or a worker has died; the process is about to end",

@@ -33,19 +33,23 @@ class Health:
     def __init__(self, names: Iterable[str]) -> None:
         """Begin with every name NOT_SERVING."""
         self._is_serving = dict.fromkeys(names, False)
+        self._suspended: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         self._is_closed = False
 
     def set(self, names: Iterable[str], *, is_serving: bool) -> None:
         """Say what is true from now on; whoever watches learns it."""
         self._is_serving |= dict.fromkeys(names, is_serving)
-        # Each wait has an event of its own, so that nobody misses a change.
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._tell()
+
+    def suspend(self, names: Iterable[str]) -> None:
+        """Have these names, and no others, NOT_SERVING for now, whatever is said of them."""
+        self._suspended = frozenset(names)
+        self._tell()
 
     def is_serving(self, name: str) -> bool:
-        """Return what was last said of a name."""
-        return self._is_serving[name]
+        """Return what is so of a name."""
+        return self._is_serving[name] and name not in self._suspended
 
     def close(self) -> None:
         """End all watches, after their last news."""
@@ -92,8 +96,13 @@ class Health:
     def _response(self, name: str) -> health_pb2.HealthCheckResponse:
         if name not in self._is_serving:
             return Response(status=Response.SERVICE_UNKNOWN)
-        is_serving = self._is_serving[name]
-        return Response(status=Response.SERVING if is_serving else Response.NOT_SERVING)
+        status = Response.SERVING if self.is_serving(name) else Response.NOT_SERVING
+        return Response(status=status)
+
+    def _tell(self) -> None:
+        # Each wait has an event of its own, so that nobody misses a change.
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 async def _name(data: bytes, context: Context) -> str:

@@ -26,6 +26,7 @@ ALLOWED_OURS = {
     "service.recognizers.guards": ("service.core",),
     "service.recognizers.batching": (),
     "service.recognizers.hub": ("service.core", "service.recognizers.base"),
+    "service.recognizers.warming": ("service.core", "service.recognizers.base"),
     "service.recognizers.registry": ("service.core", "service.recognizers"),
     # An engine may be spread over files that begin with its name.
     "service.recognizers.{engine}*": (
@@ -40,9 +41,24 @@ ALLOWED_OURS = {
     "service.engine": (
         "service.core",
         "service.recognizers.base",
+        "service.recognizers.warming",
         "service.engine",
         "service.telemetry",
         "service.settings",
+    ),
+    "service.workers": (
+        "service.core",
+        "service.recognizers.base",
+        "service.engine.refusals",
+        "service.workers",
+    ),
+    # Of a worker's own process.
+    "service.workers.__main__": (
+        "service.core",
+        "service.recognizers",
+        "service.workers",
+        "service.telemetry",
+        "service.process",
     ),
     "service.access": ("service.access", "service.engine.refusals", "service.watched"),
     "service.tokens": ("service.access", "service.watched"),
@@ -106,7 +122,11 @@ RESTRICTED = {
     "sounddevice": ("client.portaudio",),
     "kenlm": ("service.recognizers.transformers*",),
     # libdeepspeech is a C library; whoever may load one is who may know it.
-    "ctypes": ("service.recognizers.deepspeech*", "service.recognizers.whisper_model"),
+    "ctypes": (
+        "service.recognizers.deepspeech*",
+        "service.recognizers.whisper_model",
+        "service.workers.lifetime",
+    ),
     "torch": ("service.recognizers.transformers*",),
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),
@@ -114,7 +134,7 @@ RESTRICTED = {
     "prometheus_client": ("service.observability.prometheus", "service.monitoring"),
     "opentelemetry": ("service.observability.tracing",),
     "jwt": ("service.access.signed_tokens",),
-    "pydantic": ("service.settings", "service.options"),
+    "pydantic": ("service.settings", "service.options", "service.workers.messages"),
     "pydantic_core": ("service.options",),
     "pydantic_settings": ("service.settings",),
 }

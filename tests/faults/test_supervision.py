@@ -33,7 +33,7 @@ async def _health_of(address: str, timeout_s: float | None = None) -> str:
 @pytest.mark.parametrize("word", [HANGS, DIES])
 async def test_a_failed_engine_tells_everyone_and_ends(word):
     """Whoever waits gets ENGINE_FAILED, health says NOT_SERVING, and the status is 1."""
-    with service(*QUICK, "--workers", "2") as process:
+    with service(*QUICK, "--decodes", "2") as process:
         address = process.address
         async with client_of(address) as client, client.stream() as bystander:
             failing = asyncio.create_task(recognize(address, chunks(f"alfa {word}")))

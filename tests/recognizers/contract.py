@@ -17,10 +17,13 @@ from service.recognizers.base import Recognizer
 from service.recognizers.registry import parse_spec
 from tests.recognizers import families
 from tests.recognizers.mapped_whisper import checkpoint
-from tests.recognizers.small_deepspeech_model import clips, load_small
+from tests.recognizers.small_deepspeech_model import SMALL, clips, load_small
 from tests.recognizers.tiny_ctc import write_checkpoint
 from tests.samples import read_sample
 from tests.tones import tones
+from tests.workers.pools import remote
+
+SMALL_CTC = f"transformers:{Path(__file__).parent / 'small_ctc'}?precision=fp32&context_s=2"
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,13 @@ def _mapped_whisper() -> Recognizer:
 
 def _small_ctc(batch: int = 1) -> Recognizer:
     pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
-    folder = Path(__file__).parent / "small_ctc"
-    spec = f"transformers:{folder}?precision=fp32&context_s=2&batch={batch}"
-    return registry.load(parse_spec(spec), 1, 2)
+    return registry.load(parse_spec(f"{SMALL_CTC}&batch={batch}"), 1, 2)
+
+
+def _in_workers(load: Callable[[], Recognizer], spec: str) -> Recognizer:
+    """Load into two workers what can be loaded here; skips as that does."""
+    load().close()
+    return remote(spec)
 
 
 @cache
@@ -103,4 +110,8 @@ CASES = (
     *(_family(name) for name in (*families.CTC, *families.SEQ2SEQ)),
     Case("deepspeech", load_small, _deepspeech_clips),
     Case("scripted", lambda: scripted.load("", {}), _tones),
+    Case("scripted in workers", lambda: remote("scripted"), _tones),
+    Case("whisper in workers", lambda: remote("whisper"), _recordings),
+    Case("small_ctc in workers", lambda: _in_workers(_small_ctc, SMALL_CTC), _held_out),
+    Case("deepspeech in workers", lambda: _in_workers(load_small, SMALL), _deepspeech_clips),
 )

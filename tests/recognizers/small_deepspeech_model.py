@@ -16,6 +16,8 @@ from service.recognizers.deepspeech_library import DEEPSPEECH, Functions, load_f
 FOLDER = Path(__file__).parent / "small_deepspeech"
 MODEL = FOLDER / "model.pb"
 CLIPS = FOLDER / "held_out"
+SMALL = f"deepspeech:{MODEL}?beam_width=100"
+"""The model as ``load_small`` loads it."""
 
 SCORER = FOLDER / "model.scorer"
 

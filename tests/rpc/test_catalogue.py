@@ -22,6 +22,7 @@ from service.core.errors import ClientError
 from service.engine.refusals import EngineFailedError, RefusalError
 from service.rpc.catalogue import CATALOGUE
 from service.settings import Settings
+from service.workers.roster import Roster
 from tests.conftest import stub_for
 from tests.rpc.streams import audio, config, details, flush, recognize, until
 from tests.tones import pcm, tones
@@ -95,6 +96,12 @@ async def _engine_failed(stub: Stub, running: RunningServer) -> None:
     await recognize(stub, [config()])
 
 
+async def _no_worker(stub: Stub, running: RunningServer) -> None:
+    for model in running.engine._models.values():
+        await asyncio.to_thread(model.recognizer.close)
+    await recognize(stub, [config()])
+
+
 async def _draining(stub: Stub, running: RunningServer) -> None:
     running.engine.slots.drain()
     await recognize(stub, [config()])
@@ -159,6 +166,7 @@ WAYS: dict[str, tuple[dict[str, object], Callable[[Stub, RunningServer], Awaitab
     "SERVER_FULL": ({"max_streams": 1}, _second),
     "LOADING": ({}, _loading),
     "DRAINING": ({}, _draining),
+    "WORKER_FAILED": ({"workers": 1}, _no_worker),
     "ENGINE_FAILED": ({}, _engine_failed),
     "INTERNAL": ({}, _internal),
 }
@@ -212,10 +220,10 @@ async def test_a_loading_server_refuses_and_says_that_it_lives(serve, monkeypatc
     """Before its models are loaded a server listens, answers LOADING, and is not ready."""
     loading, loaded = asyncio.Event(), asyncio.Event()
 
-    async def wait(settings: Settings):
+    async def wait(settings: Settings, roster: Roster):
         loading.set()
         await loaded.wait()
-        return await load_engine(settings)
+        return await load_engine(settings, roster)
 
     monkeypatch.setattr(app, "load_engine", wait)
     addresses: list[str] = []

@@ -87,7 +87,7 @@ async def test_words_and_alternatives_come_when_asked_for(serve):
 async def test_many_streams_hear_what_each_hears_alone(serve):
     """Streams at the same time, cut and paced otherwise, have the same finals."""
     parts = [pcm(np.concatenate([samples, quiet(500)])) for _, samples in clips()[:4]]
-    async with serve(model=[SPEC], workers=2) as running, stub_for(running.address) as stub:
+    async with serve(model=[SPEC], decodes=2) as running, stub_for(running.address) as stub:
         alone = [finals(await recognize(stub, [config(), *audio(part)])) for part in parts]
         streams = [
             recognize(

@@ -1,0 +1,110 @@
+"""What a worker does: loads a model, and decodes what it is asked to. Started by ``worker``.
+
+python -m service.workers TASK
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+
+from service.core.hypothesis import Samples
+from service.process import ExitStatus, resident_bytes
+from service.recognizers import registry
+from service.recognizers.base import ModelUnavailableError, Recognizer, RecognizerStream
+from service.recognizers.warming import warm_up
+from service.telemetry import configure_logging
+from service.workers import memory
+from service.workers.lifetime import die_with_parent, ignore_stop_signals
+from service.workers.messages import (
+    ANSWER,
+    DECODE,
+    STARTED,
+    TASK,
+    Answer,
+    Decode,
+    Loaded,
+    Started,
+    Task,
+    fault_of,
+)
+
+
+class Decoder:
+    """A recognizer, and the segments that are being heard by it."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        """Begin with none."""
+        self._recognizer = recognizer
+        self._streams: dict[int, RecognizerStream] = {}
+
+    def answer(self, request: Decode, lane: Samples) -> Answer:
+        """Decode; what the recognizer raises is the answer as well."""
+        try:
+            if request.options is not None:
+                self.leave(request.stream)
+                stream = self._recognizer.open_stream(request.options)
+                self._streams[request.stream] = stream
+            stream = self._streams[request.stream]
+            window = memory.read(lane, request.samples, request.context, request.agreed_words)
+            return Answer(stream.final(window) if request.is_final else stream.interim(window))
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            return Answer(fault=fault_of(error, traceback.format_exc()))
+
+    def leave(self, number: int) -> None:
+        """Free the state of a segment, if there is any."""
+        stream = self._streams.pop(number, None)
+        if stream is not None:
+            stream.close()
+
+
+def main(task: Task) -> ExitStatus:
+    """Serve until the server has no more use for it."""
+    ignore_stop_signals()
+    die_with_parent()
+    lines = configure_logging(task.log_level, task.log_format)
+    control = Connection(task.control)
+    try:
+        recognizer, grown_bytes = _load(task)
+    except ModelUnavailableError as error:
+        control.send_bytes(STARTED.dump_json(Started(fault=fault_of(error, ""))))
+        return ExitStatus.NO_MODEL
+    decoder = Decoder(recognizer)
+    longest_s = recognizer.capabilities.longest_window_s
+    windows = memory.NamelessFile(task.memory).map(len(task.lanes), longest_s, is_writable=False)
+    for number, samples in zip(task.lanes, windows, strict=True):
+        lane = Connection(number)
+        threading.Thread(target=_work, args=(decoder, lane, samples), daemon=True).start()
+    control.send_bytes(STARTED.dump_json(Started(Loaded(recognizer.capabilities, grown_bytes))))
+    try:
+        while True:
+            decoder.leave(int.from_bytes(control.recv_bytes()))
+    except (EOFError, OSError):
+        # The server has gone, or wants no more. What is loaded goes with the process.
+        lines.drain()
+        os._exit(ExitStatus.STOPPED)
+
+
+def _load(task: Task) -> tuple[Recognizer, int]:
+    before_bytes = resident_bytes()
+    recognizer = registry.load(registry.parse_spec(task.spec), task.threads, len(task.lanes))
+    grown_bytes = max(0, resident_bytes() - before_bytes)
+    warm_up(recognizer)
+    return recognizer, grown_bytes
+
+
+def _work(decoder: Decoder, lane: Connection, samples: Samples) -> None:
+    """Answer what is asked by a lane."""
+    try:
+        while True:
+            request = DECODE.validate_json(lane.recv_bytes())
+            lane.send_bytes(ANSWER.dump_json(decoder.answer(request, samples)))
+    except (EOFError, OSError):
+        pass  # The server has gone; the main thread ends the process.
+
+
+if __name__ == "__main__":
+    sys.exit(main(TASK.validate_json(sys.argv[1])))

@@ -1,0 +1,124 @@
+"""What passes between the server and a worker, as JSON; audio passes by shared memory.
+
+No pickles: whatever may have become of a worker, what it says is data and never code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from service.core.capabilities import Capabilities
+from service.core.errors import InvalidFieldError
+from service.core.hypothesis import DecodeOptions, Hypothesis
+from service.recognizers.base import ModelUnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker is for; stands in its command line."""
+
+    spec: str
+    """Of the model."""
+    threads: int
+    """Processor threads of one decode."""
+    number: int
+    """Of the worker, for its log."""
+    log_level: str
+    log_format: str
+    control: int
+    """File descriptor: the worker says when it is ready, and is told which streams are over."""
+    lanes: tuple[int, ...]
+    """File descriptors: one decode at a time is asked for by each, and answered."""
+    memory: int
+    """File descriptor of the shared memory: as many windows as there are lanes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """A window to be heard; its samples lie in the lane's memory, context first."""
+
+    stream: int
+    """Number of the segment's RecognizerStream in this worker."""
+    options: DecodeOptions | None
+    """To open it with; None if it is open."""
+    is_final: bool
+    samples: int
+    """Of the segment."""
+    context: tuple[tuple[int, str], ...]
+    """Samples and text of each segment before it."""
+    agreed_words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An exception in a worker."""
+
+    kind: Literal["invalid field", "model unavailable", "internal"]
+    message: str
+    field: str = ""
+    metadata: Mapping[str, str] | None = None
+
+    def exception(self) -> Exception:
+        """Return it as it is to be raised in the server."""
+        match self.kind:
+            case "invalid field":
+                return InvalidFieldError(self.message, self.field, self.metadata)
+            case "model unavailable":
+                return ModelUnavailableError(self.message)
+            case _:
+                return RemoteError(self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a decode."""
+
+    hypothesis: Hypothesis | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in a worker."""
+
+    capabilities: Capabilities
+    memory_bytes: int
+    """By which loading it made the worker grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of loading the model."""
+
+    loaded: Loaded | None = None
+    fault: Fault | None = None
+
+
+class RemoteError(Exception):
+    """A recognizer's own fault, with the stack that it had in its worker."""
+
+
+TASK = TypeAdapter(Task)
+DECODE = TypeAdapter(Decode)
+ANSWER = TypeAdapter(Answer)
+STARTED = TypeAdapter(Started)
+
+
+def fault_of(error: BaseException, stack: str) -> Fault:
+    """Return an exception as it crosses to the server.
+
+    Args:
+        error: What was raised.
+        stack: Where, for the log, if it is nobody's but the recognizer's fault.
+    """
+    match error:
+        case InvalidFieldError():
+            return Fault("invalid field", str(error), error.field, error.metadata)
+        case ModelUnavailableError():
+            return Fault("model unavailable", str(error))
+        case _:
+            return Fault("internal", f"in a worker:\n{stack}")

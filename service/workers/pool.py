@@ -1,0 +1,197 @@
+"""The workers of one model: kept at their number, and each decode given to one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from service.engine.refusals import WorkerFailedError
+from service.recognizers.base import ModelUnavailableError
+from service.workers.messages import Loaded
+from service.workers.roster import Roster
+from service.workers.worker import Launch, Worker
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before a worker is replaced.
+
+    Not at all the first time; each time that the next one does not live long either, twice as
+    long, so that a model which kills its workers does not take the machine with it.
+    """
+
+    first_s: float = 0.5
+    most_s: float = 30.0
+    long_life_s: float = 60.0
+    _next_s: float = 0.0
+
+    def delay_s(self, lived_s: float) -> float:
+        """Return the time to wait after a worker that was ready for so long."""
+        if lived_s >= self.long_life_s:
+            self._next_s = 0.0
+        delay_s = self._next_s
+        self._next_s = min(self.most_s, max(self.first_s, 2 * delay_s))
+        return delay_s
+
+
+class WorkerPool:
+    """Keeps so many workers of a model. May be used from any thread."""
+
+    def __init__(self, model: str, launch: Launch, size: int, roster: Roster) -> None:
+        """Start them; returns when all are ready.
+
+        Raises:
+            ModelUnavailableError: one cannot load the model.
+        """
+        self._model = model
+        self._launch = launch
+        self._roster = roster
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._processes: dict[int, Worker] = {}
+        self._ready: list[Worker] = []
+        loads: list[Future[Loaded]] = [Future() for _ in range(size)]
+        # Each worker has a thread that starts it and outlives it, see ``lifetime``.
+        self._keepers = [
+            threading.Thread(
+                target=self._keep, args=(seat, load), name=f"keep-{model}-{seat}", daemon=True
+            )
+            for seat, load in enumerate(loads)
+        ]
+        for keeper in self._keepers:
+            keeper.start()
+        try:
+            loaded = [load.result() for load in loads]
+        except BaseException:
+            self.close()
+            raise
+        self.capabilities = loaded[0].capabilities
+        """What the model can do."""
+        self.memory_bytes = sum(each.memory_bytes for each in loaded)
+        """By which loading it made the workers grow, in sum."""
+
+    def check(self) -> None:
+        """See whether there is a worker.
+
+        Raises:
+            WorkerFailedError: none is ready.
+        """
+        with self._lock:
+            self._choice(None)
+
+    @contextmanager
+    def placed(self, home: Worker | None) -> Iterator[Worker]:
+        """Choose the worker of a decode, and count it as running there.
+
+        A model that carries state hears a segment where its state is, and a new segment where
+        the fewest are being heard. For others the least busy worker is best; of those that are
+        alike, the one that has heard the segment before.
+
+        Raises:
+            WorkerFailedError: none is ready.
+        """
+        with self._lock:
+            worker = self._choice(home)
+            worker.running += 1
+        try:
+            yield worker
+        finally:
+            with self._lock:
+                worker.running -= 1
+
+    def close(self) -> None:
+        """End all workers. Idempotent."""
+        with self._lock:
+            self._closing.set()
+            workers = list(self._processes.values())
+        for worker in workers:
+            worker.end()
+        for keeper in self._keepers:
+            keeper.join()
+
+    def _choice(self, home: Worker | None) -> Worker:
+        usable = [worker for worker in self._ready if worker.is_usable]
+        if not usable:
+            raise WorkerFailedError
+        keeps_state = self.capabilities.native_streaming
+        least = min(worker.running for worker in usable)
+        if home is not None and home.is_usable and (keeps_state or home.running == least):
+            return home
+        if keeps_state:
+            return min(usable, key=lambda worker: (worker.streams, worker.running))
+        return min(usable, key=lambda worker: (worker.running, worker.streams))
+
+    def _keep(self, seat: int, first: Future[Loaded]) -> None:
+        """See to it that there is a worker, until the pool is closed."""
+        backoff = Backoff()
+        delay_s = 0.0
+        while not self._closing.wait(delay_s):
+            try:
+                worker = self._start(seat)
+                loaded = self._load(worker, first)
+            except ModelUnavailableError as error:
+                if not first.done():
+                    first.set_exception(error)
+                    return
+                if self._closing.is_set():
+                    return
+                log.warning("a worker could not be replaced", model=self._model, problem=str(error))
+                delay_s = backoff.delay_s(0.0)
+                continue
+            ready_s = time.monotonic()
+            self._serve(worker, first, loaded)
+            delay_s = backoff.delay_s(time.monotonic() - ready_s)
+
+    def _start(self, seat: int) -> Worker:
+        with self._lock:
+            if self._closing.is_set():
+                raise ModelUnavailableError("the server is stopping")
+            try:
+                worker = Worker(self._launch, seat)
+            except OSError as error:
+                raise ModelUnavailableError(
+                    f"no process could be started for model {self._model}: {error}"
+                ) from error
+            self._processes[seat] = worker
+            return worker
+
+    def _load(self, worker: Worker, first: Future[Loaded]) -> Loaded:
+        """Wait until a worker has its model, and the same one as those before it."""
+        try:
+            loaded = worker.wait_until_ready()
+            if not first.done() or loaded.capabilities == first.result().capabilities:
+                return loaded
+        except BaseException:
+            worker.kill()
+            worker.wait()
+            raise
+        worker.kill()
+        worker.wait()
+        raise ModelUnavailableError("its files have changed; restart the server")
+
+    def _serve(self, worker: Worker, first: Future[Loaded], loaded: Loaded) -> None:
+        """Have a worker take decodes until its end."""
+        with self._lock:
+            self._ready.append(worker)
+        self._roster.joined(self._model, worker.pid)
+        if not first.done():
+            first.set_result(loaded)
+        else:
+            log.info("a worker was replaced", model=self._model, worker_pid=worker.pid)
+        ending = worker.wait()
+        with self._lock:
+            self._ready.remove(worker)
+            is_loss = not self._closing.is_set()
+        self._roster.left(self._model, worker.pid, is_loss=is_loss)
+        if is_loss:
+            log.error(
+                "a worker has failed", model=self._model, worker_pid=worker.pid, ending=ending
+            )

@@ -1,0 +1,81 @@
+"""A recognizer whose model is in other processes."""
+
+from __future__ import annotations
+
+from service.core.capabilities import Capabilities
+from service.core.hypothesis import DecodeOptions, Hypothesis, Window
+from service.workers.pool import WorkerPool
+from service.workers.worker import Worker
+
+
+class RemoteRecognizer:
+    """Implements Recognizer."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        """Decode in the workers of this pool, and close it in the end."""
+        self._pool = pool
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do."""
+        return self._pool.capabilities
+
+    def open_stream(self, options: DecodeOptions) -> RemoteStream:
+        """Begin a segment. What the model cannot honour is known with the first decode.
+
+        Raises:
+            WorkerFailedError: no worker is ready.
+        """
+        self._pool.check()
+        return RemoteStream(self._pool, options)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+
+class RemoteStream:
+    """Implements RecognizerStream.
+
+    The segment is opened in a worker by its first decode there. It can be heard on in any other
+    one, since a window is all that a decode needs: only a decode that runs in a worker when that
+    dies is lost. It is not tried again, for it may be what killed the worker.
+    """
+
+    def __init__(self, pool: WorkerPool, options: DecodeOptions) -> None:
+        """Begin in no worker."""
+        self._pool = pool
+        self._options = options
+        self._home: tuple[Worker, int] | None = None
+
+    def interim(self, window: Window) -> Hypothesis | None:
+        """Hear a growing segment."""
+        return self._hear(window, is_final=False)
+
+    def final(self, window: Window) -> Hypothesis:
+        """Hear a finished segment."""
+        hypothesis = self._hear(window, is_final=True)
+        if hypothesis is None:
+            raise TypeError("a final without a hypothesis")
+        return hypothesis
+
+    def close(self) -> None:
+        """Have the segment's state freed."""
+        if self._home is not None:
+            worker, number = self._home
+            self._home = None
+            worker.leave(number)
+
+    def _hear(self, window: Window, *, is_final: bool) -> Hypothesis | None:
+        with self._pool.placed(self._home[0] if self._home else None) as worker:
+            options = None
+            if self._home is None or self._home[0] is not worker:
+                self.close()
+                self._home = (worker, worker.enter())
+                options = self._options
+            try:
+                return worker.hear(self._home[1], window, is_final=is_final, options=options)
+            except Exception:
+                # Whether it is open there is not known; the next decode opens it anew.
+                self.close()
+                raise

@@ -1,0 +1,246 @@
+"""One worker, as the server sees it: a process that has loaded a model and decodes."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+from service.core.hypothesis import DecodeOptions, Hypothesis, Samples, Window
+from service.engine.refusals import WorkerFailedError
+from service.recognizers.base import ModelUnavailableError
+from service.workers import memory
+from service.workers.messages import ANSWER, DECODE, STARTED, TASK, Decode, Loaded, Task
+
+MODULE = "service.workers"
+"""What a worker runs; tests have one of their own."""
+
+TICK_S = 0.25
+"""Decodes are timed in these, and not by a clock: if the server was stopped as a whole, or the
+machine was asleep, no decode is taken to hang."""
+
+END_S = 5.0
+"""Time for a worker to end when it is told to; then it is killed."""
+
+STANDARD_ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the workers of a model have in common."""
+
+    spec: str
+    threads: int
+    """Processor threads of one decode."""
+    lanes: int
+    """Decodes at the same time in one worker, at most."""
+    max_decode_s: float
+    """A decode that takes longer is taken to hang, and its worker is killed."""
+    log_level: str
+    log_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """The way of one decode at a time."""
+
+    connection: Connection
+    samples: Samples
+
+
+class Worker:
+    """A process, from its start to its end; it is replaced by another one, not started anew.
+
+    Its pipes and its memory are closed with the last reference to it, so that none is closed
+    under a thread that still waits there.
+    """
+
+    def __init__(self, launch: Launch, number: int) -> None:
+        """Start the process; it loads its model meanwhile.
+
+        On Linux it is killed when the calling thread ends, see ``lifetime``.
+        """
+        self._spec = launch.spec
+        self._max_decode_s = launch.max_decode_s
+        self._numbers = count()
+        self._control_lock = threading.Lock()
+        self._is_usable = False
+        self._verdict = ""
+        self.running = 0
+        """Decodes that run in it. Kept by the pool."""
+        self.streams = 0
+        """Segments that are being heard in it."""
+        self._control, control = Pipe()
+        pairs = [Pipe() for _ in range(launch.lanes)]
+        self._memory = memory.NamelessFile()
+        task = Task(
+            spec=launch.spec,
+            threads=launch.threads,
+            number=number,
+            log_level=launch.log_level,
+            log_format=launch.log_format,
+            control=control.fileno(),
+            lanes=tuple(theirs.fileno() for _, theirs in pairs),
+            memory=self._memory.fileno(),
+        )
+        try:
+            self._process = _start(task)
+        finally:
+            for theirs in (control, *(theirs for _, theirs in pairs)):
+                theirs.close()
+        self._connections = [ours for ours, _ in pairs]
+        # The lane that was used last is used first: the others' memory may never be touched.
+        self._lanes: queue.LifoQueue[_Lane] = queue.LifoQueue()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is ready, and nothing is known against decoding in it."""
+        return self._is_usable
+
+    def wait_until_ready(self) -> Loaded:
+        """Return what it has loaded.
+
+        Raises:
+            ModelUnavailableError: the model cannot be loaded, or the process died of it.
+        """
+        try:
+            started = STARTED.validate_json(self._control.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise ModelUnavailableError(
+                f"the process that loaded model {self._spec!r} {self.wait()}; the log says more"
+            ) from error
+        if started.fault is not None:
+            raise started.fault.exception()
+        if started.loaded is None:
+            raise ModelUnavailableError(f"the process did not say what {self._spec!r} can do")
+        # Telling it that a stream is over must not wait, see ``leave``.
+        os.set_blocking(self._control.fileno(), False)
+        longest_s = started.loaded.capabilities.longest_window_s
+        windows = self._memory.map(len(self._connections), longest_s, is_writable=True)
+        for connection, samples in zip(self._connections, windows, strict=True):
+            self._lanes.put(_Lane(connection, samples))
+        self._is_usable = True
+        return started.loaded
+
+    def enter(self) -> int:
+        """Return a number for a segment that will be heard here."""
+        with self._control_lock:
+            self.streams += 1
+            return next(self._numbers)
+
+    def leave(self, number: int) -> None:
+        """Have the segment's state freed. Does not wait."""
+        with self._control_lock:
+            self.streams -= 1
+            if self._is_usable:
+                try:
+                    self._control.send_bytes(number.to_bytes(8))
+                except OSError:
+                    # Dead, or thousands of these lie unread: it hangs.
+                    self.kill()
+
+    def hear(
+        self,
+        number: int,
+        window: Window,
+        *,
+        is_final: bool,
+        options: DecodeOptions | None,
+    ) -> Hypothesis | None:
+        """Decode a window; waits for a lane and for the answer, without Python's lock.
+
+        Args:
+            number: The segment's, from ``enter``.
+            window: What to hear.
+            is_final: In full context.
+            options: Of the segment, the first time; then None.
+
+        Raises:
+            WorkerFailedError: it has died or hangs, now or before.
+            Exception: what the recognizer raised.
+        """
+        request = Decode(
+            stream=number,
+            options=options,
+            is_final=is_final,
+            samples=len(window.samples),
+            context=tuple((len(before.samples), before.text) for before in window.context),
+            agreed_words=window.agreed_words,
+        )
+        lane = self._lanes.get()
+        try:
+            memory.write(lane.samples, window)
+            lane.connection.send_bytes(DECODE.dump_json(request))
+            answer = ANSWER.validate_json(self._receive(lane.connection))
+        except (EOFError, OSError) as error:
+            self._is_usable = False
+            raise WorkerFailedError from error
+        finally:
+            self._lanes.put(lane)
+        if answer.fault is not None:
+            raise answer.fault.exception()
+        return answer.hypothesis
+
+    def kill(self) -> None:
+        """End it at once; whoever waits for it gets WorkerFailedError. Idempotent."""
+        self._is_usable = False
+        self._process.kill()
+
+    def end(self) -> None:
+        """Have it end, since it is not needed any more, and wait for it. Idempotent."""
+        with self._control_lock:
+            # While it loads it does not listen, and it has nothing to bring to an end.
+            if self._is_usable:
+                self._control.close()
+            else:
+                self._process.kill()
+            self._is_usable = False
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def wait(self) -> str:
+        """Wait for its end; return how it ended, for the log."""
+        status = self._process.wait()
+        self._is_usable = False
+        if self._verdict:
+            return self._verdict
+        if status >= 0:
+            return f"ended with status {status}"
+        return f"was ended by {signal.Signals(-status).name}"
+
+    def _receive(self, connection: Connection) -> bytes:
+        waited_s = 0.0
+        while not connection.poll(TICK_S):
+            waited_s += TICK_S
+            if waited_s >= self._max_decode_s:
+                self._verdict = f"was killed: a decode took {self._max_decode_s:g} s and may hang"
+                self.kill()
+                raise EOFError
+        return connection.recv_bytes()
+
+
+def _start(task: Task) -> subprocess.Popen[bytes]:
+    descriptors: Sequence[int] = (task.control, task.memory, *task.lanes)
+    return subprocess.Popen(
+        [sys.executable, "-m", MODULE, TASK.dump_json(task).decode()],
+        stdin=subprocess.DEVNULL,
+        # Standard output is the server's, and read by programs.
+        stdout=STANDARD_ERROR,
+        pass_fds=descriptors,
+    )

@@ -1,0 +1,65 @@
+"""A worker with a scripted recognizer that fails on certain words; for tests.
+
+python -m tests.workers.faulty_worker TASK   as python -m service.workers
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from service.core.errors import InvalidFieldError
+from service.core.hypothesis import DecodeOptions, Hypothesis, Window
+from service.recognizers import scripted
+from service.workers.__main__ import main
+from service.workers.messages import TASK
+
+RAISES, REFUSES, HANGS, EXITS, IS_KILLED, FAULTS = (
+    "oscar",
+    "papa",
+    "romeo",
+    "sierra",
+    "tango",
+    "mike",
+)
+"""What a decode does that hears the word."""
+
+REFUSED = "tlh"
+"""A language that is refused when a stream is opened."""
+
+
+class FaultyStream(scripted.ScriptedStream):
+    """Hears as the scripted one does, and then fails."""
+
+    def interim(self, window: Window) -> Hypothesis:
+        return self.final(window)
+
+    def final(self, window: Window) -> Hypothesis:
+        hypothesis = scripted.ScriptedStream.final(self, window)
+        heard = {word.text for word in hypothesis.words}
+        if RAISES in heard:
+            raise RuntimeError("the weights are of paper")
+        if REFUSES in heard:
+            raise InvalidFieldError("no papa here", "phrases[0].text", {"limit": "0"})
+        if HANGS in heard:
+            threading.Event().wait()
+        if EXITS in heard:
+            os._exit(7)
+        if IS_KILLED in heard:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if FAULTS in heard:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return hypothesis
+
+
+def _open_stream(_: object, options: DecodeOptions) -> FaultyStream:
+    if options.language == REFUSED:
+        raise InvalidFieldError("no Klingon", "language_code")
+    return FaultyStream(options, 0.0)
+
+
+if __name__ == "__main__":
+    scripted.ScriptedRecognizer.open_stream = _open_stream
+    sys.exit(main(TASK.validate_json(sys.argv[1])))

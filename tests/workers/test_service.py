@@ -1,0 +1,221 @@
+"""A server with workers: what its streams see when one dies, and that none is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import grpc
+import psutil
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.conftest import stub_for
+from tests.faults.processes import ROOT, SCRIPTED, service
+from tests.faults.streams import Outcome, chunks, client_of, finish, recognize
+from tests.faults.victim import PHASES, TRANSCRIPT, victim_of
+from tests.observability.scrape import samples
+from tests.recognizers.small_deepspeech_model import SCORER, SMALL, functions
+from tests.rpc.streams import audio, config, text, until
+from tests.rpc.streams import recognize as answers
+from tests.tones import pcm, tones
+from tests.workers.faulty_worker import EXITS, HANGS, IS_KILLED
+from tests.workers.pools import HANGS_S, faulty_workers
+
+OPTIONS = {"workers": 2, "decodes": 2, "max_decode_s": HANGS_S, "max_streams": 4}
+MODEL = "scripted"
+
+
+@pytest.fixture
+async def running(serve):
+    """A server with two workers that fail on certain words."""
+    with faulty_workers():
+        async with serve(**OPTIONS) as running:
+            yield running
+
+
+async def _both_are_back(running) -> None:
+    await until(lambda: len(running.roster.ready[MODEL]) == 2)
+
+
+async def _all_slots_are_free(running) -> None:
+    await until(lambda: running.engine.slots.taken == 0)
+
+
+@pytest.mark.parametrize("word", [IS_KILLED, EXITS, HANGS])
+async def test_a_failed_worker_ends_its_streams_and_no_others(running, word):
+    """The stream whose decode it was gets WORKER_FAILED; its bystander has the same finals."""
+    alone = await recognize(running.address, chunks("golf hotel india kilo"))
+    async with client_of(running.address) as client, client.stream() as bystander:
+        for block in chunks("golf hotel"):
+            await bystander.send(block)
+        failed = await recognize(running.address, chunks(f"alfa {word}"))
+        assert (failed.code, failed.reason) == ("UNAVAILABLE", "WORKER_FAILED")
+        for block in chunks("india kilo"):
+            await bystander.send(block)
+        await bystander.finish()
+        outcome = await finish(bystander, Outcome())
+    assert (outcome.code, outcome.finals) == ("OK", alone.finals)
+    await _all_slots_are_free(running)
+    await _both_are_back(running)
+    assert running.health.is_serving("readiness")
+    assert running.roster.losses == {MODEL: 1}
+    assert text((await recognize(running.address, chunks("alfa"))).transcripts) == "alfa"
+
+
+async def test_a_worker_is_killed_in_every_phase_of_a_stream(running):
+    """A stream goes on unharmed, or is told; the other one, the slots and the server are well."""
+    alone = await recognize(running.address, chunks("golf hotel india kilo"))
+    expected = [TRANSCRIPT, text(alone.transcripts)]
+    for losses, phase in enumerate(PHASES, start=1):
+        outcomes = await _hear_while_a_worker_dies(running, phase)
+        # Which of them was being decoded in that worker, and whether any, is chance.
+        for outcome, transcript in zip(outcomes, expected, strict=True):
+            if outcome.code == "OK":
+                assert text(outcome.transcripts) == transcript
+            else:
+                assert (outcome.code, outcome.reason) == ("UNAVAILABLE", "WORKER_FAILED")
+                assert transcript.startswith(text(outcome.transcripts))
+        assert "OK" in {outcome.code for outcome in outcomes}
+        await _all_slots_are_free(running)
+        await until(lambda losses=losses: running.roster.losses[MODEL] == losses)
+        await _both_are_back(running)
+        assert text((await recognize(running.address, chunks("alfa"))).transcripts) == "alfa"
+
+
+async def _hear_while_a_worker_dies(running, phase: str) -> list[Outcome]:
+    async with (
+        client_of(running.address) as client,
+        client.stream() as bystander,
+        victim_of(running.address) as victim,
+    ):
+        await victim.reach(phase)
+        for block in chunks("golf hotel"):
+            await bystander.send(block)
+        os.kill(min(running.roster.ready[MODEL]), signal.SIGKILL)
+        for block in chunks("india kilo"):
+            await bystander.send(block)
+        await bystander.finish()
+        return [await victim.complete(), await finish(bystander, Outcome())]
+
+
+async def test_without_a_worker_the_server_is_not_ready(serve):
+    """Health says so while none is ready, and again when one is; liveness stands throughout."""
+    async with serve(**(OPTIONS | {"workers": 1})) as running:
+        async with grpc.aio.insecure_channel(running.address) as channel:
+            request = health_pb2.HealthCheckRequest(service="readiness")
+            watch = health_pb2_grpc.HealthStub(channel).Watch(request)
+            states = [(await watch.read()).status]
+            os.kill(min(running.roster.ready[MODEL]), signal.SIGKILL)
+            states += [(await watch.read()).status for _ in range(2)]
+            watch.cancel()
+        serving = health_pb2.HealthCheckResponse.SERVING
+        assert states == [serving, health_pb2.HealthCheckResponse.NOT_SERVING, serving]
+        assert running.health.is_serving("liveness")
+        assert text((await recognize(running.address, chunks("alfa"))).transcripts) == "alfa"
+
+
+async def test_a_stopping_server_stays_not_ready_when_a_worker_comes_back(serve):
+    """What stopping has said of health, a replaced worker does not take back."""
+    async with serve(**(OPTIONS | {"workers": 1})) as running:
+        [pid] = running.roster.ready[MODEL]
+        await running.drain(0.0)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: running.roster.ready[MODEL] - {pid})
+        await asyncio.sleep(0)
+        assert not running.health.is_serving("readiness")
+
+
+async def test_a_phrase_that_only_the_model_refuses_is_refused_at_the_begin(serve):
+    """As in one process: with the field, before any audio."""
+    functions()
+    spec = f"{SMALL}&scorer={SCORER}"
+    refused = config(phrases=[{"text": "xylophone", "boost": 2.0}])
+    messages = []
+    for workers in (0, 1):
+        async with (
+            serve(model=[spec], workers=workers, decodes=1) as running,
+            stub_for(running.address) as stub,
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await answers(stub, [refused])
+            assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            messages.append(refusal.value.details())
+            assert running.engine.slots.taken == 0
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_model_that_cannot_be_loaded_stops_the_start(workers):
+    """Exit status 3 and the recognizer's own sentence, in whichever process it is to decode."""
+    command = [sys.executable, "-m", "service", *SCRIPTED, "--model", "scripted:nothing"]
+    command += ["--workers", workers]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 3
+    assert "scripted takes no argument" in ended.stderr
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+async def test_no_worker_outlives_its_server(number):
+    """However the server ends, its workers do; asked to stop, it is with status 0."""
+    with service("--workers", "2", module="service") as process:
+        workers = _family(process.popen.pid)
+        assert len(workers) == 2
+        assert text((await recognize(process.address, chunks("alfa"))).transcripts) == "alfa"
+        process.popen.send_signal(number)
+        status = await asyncio.to_thread(process.wait)
+        assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+        _, alive = psutil.wait_procs(workers, timeout=30)
+        assert not alive
+
+
+async def test_workers_leave_ctrl_c_to_the_server():
+    """A signal to all processes, as from a terminal: what was said is final, then all end."""
+    with service("--workers", "2", module="service") as process:
+        workers = _family(process.popen.pid)
+        async with client_of(process.address) as client, client.stream() as stream:
+            for block in chunks("alfa golf"):
+                await stream.send(block)
+            for worker in workers:
+                worker.send_signal(signal.SIGINT)
+                worker.send_signal(signal.SIGTERM)
+            process.popen.send_signal(signal.SIGINT)
+            await stream.finish()
+            outcome = await finish(stream, Outcome())
+        assert (outcome.code, text(outcome.transcripts)) == ("OK", "alfa golf")
+        assert await asyncio.to_thread(process.wait) == 0
+        assert not psutil.wait_procs(workers, timeout=30)[1]
+
+
+async def test_what_a_worker_raises_is_logged_with_its_stack():
+    """INTERNAL with an id for the client; the worker's stack under that id in the log."""
+    with service("--workers", "1", "--decodes", "1", module="tests.workers.faulty_service") as run:
+        outcome = await recognize(run.address, chunks("alfa oscar"))
+        assert (outcome.code, outcome.reason) == ("INTERNAL", "INTERNAL")
+        await until(lambda: any("error_id" in line for line in run.lines()))
+        [line] = [line for line in run.lines() if "error_id" in line]
+        assert "faulty_worker.py" in line["exception"]
+
+
+async def test_metrics_count_workers(serve):
+    """How many are ready, how many were lost, and the memory of all processes together."""
+    async with serve(metrics_listen="127.0.0.1:0", **OPTIONS) as running:
+        found = await samples(running.metrics_address)
+        assert found["asr_workers_ready", MODEL] == 2
+        assert found["asr_workers_lost_total", MODEL] == 0
+        workers = map(psutil.Process, running.roster.ready[MODEL])
+        assert found["asr_memory_bytes",] > sum(w.memory_full_info().pss for w in workers)
+        os.kill(min(running.roster.ready[MODEL]), signal.SIGKILL)
+        await until(lambda: running.roster.losses[MODEL] == 1)
+        await _both_are_back(running)
+        found = await samples(running.metrics_address)
+        assert found["asr_workers_lost_total", MODEL] == 1
+        async with stub_for(running.address) as stub:
+            assert text(await answers(stub, [config(), *audio(pcm(tones("alfa")))])) == "alfa"
