@@ -24,6 +24,7 @@ from service.engine.refusals import UnavailableError
 from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
 from service.engine.slots import Slots
+from service.engine.soundness import Soundness
 from service.engine.stream import MAX_BACKLOG_S, LiveStream
 from service.recognizers.base import Recognizer
 
@@ -69,6 +70,14 @@ class Engine:
         self._interim_interval_s = interim_interval_s
         self._max_backlog_s = max_backlog_s
         self._schedulers = {model.name: Scheduler(model.name, model.workers) for model in models}
+        self._soundness = {
+            model.name: Soundness(
+                partial(self._try_out, model.name),
+                partial(self.give_up, f"every decode of {model.name} fails"),
+            )
+            for model in models
+        }
+        self._failure: asyncio.Future[str] | None = None
         self._streams: set[LiveStream] = set()
         self.slots = slots
 
@@ -86,6 +95,13 @@ class Engine:
     def memory_bytes(self) -> Mapping[str, int]:
         """By how much loading each model made the process grow."""
         return {name: model.memory_bytes for name, model in self._models.items()}
+
+    @property
+    def failure(self) -> asyncio.Future[str]:
+        """Has the problem once this engine can recognize no more; to wait for."""
+        if self._failure is None:
+            self._failure = asyncio.get_running_loop().create_future()
+        return self._failure
 
     def model_name(self, request: StreamRequest) -> str:
         """Return the name of the model that a request means.
@@ -105,14 +121,8 @@ class Engine:
 
     async def warm_up(self) -> None:
         """Decode a second of noise with every model, so that the first stream waits for none."""
-        noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
-        window = Window(noise)
-        for name, model in self._models.items():
-            stream = model.recognizer.open_stream(DecodeOptions())
-            scheduler = self._schedulers[name]
-            for kind, decode in ((JobKind.INTERIM, stream.interim), (JobKind.FINAL, stream.final)):
-                await scheduler.run(kind, partial(decode, window))
-            stream.close()
+        for name in self._models:
+            await self._try_out(name)
 
     @asynccontextmanager
     async def stream(
@@ -145,6 +155,7 @@ class Engine:
                 self._max_backlog_s,
                 caller,
                 observer,
+                self._soundness[name],
             )
             observer.admitted(name, lambda: live.received_s)
             self._streams.add(live)
@@ -208,11 +219,27 @@ class Engine:
                 feeding.cancel()
         return Recognition(events, live.cursors.received_s)
 
+    def give_up(self, problem: str) -> None:
+        """Say that nothing can be recognized any more; the first problem counts."""
+        if not self.failure.done():
+            self.failure.set_result(problem)
+
     def fail(self, error: UnavailableError) -> None:
         """End every stream with this error, at once, and admit no more."""
         self.slots.refuse(error)
         for stream in self._streams:
             stream.fail(error)
+
+    async def _try_out(self, name: str) -> None:
+        noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
+        window = Window(noise)
+        stream = self._models[name].recognizer.open_stream(DecodeOptions())
+        scheduler = self._schedulers[name]
+        try:
+            for kind, decode in ((JobKind.INTERIM, stream.interim), (JobKind.FINAL, stream.final)):
+                await scheduler.run(kind, partial(decode, window))
+        finally:
+            stream.close()
 
     def close(self) -> None:
         """Stop the threads and free the models; a thread that hangs keeps its model."""
