@@ -91,13 +91,16 @@ async def _until_free(running: RunningServer, began_s: float) -> float:
     return time.perf_counter() - began_s
 
 
-async def cancel() -> None:
-    """Print the time from a cancel, while audio is being recognized, to the free slot."""
+async def cancel(model: str) -> None:
+    """Print the time from a cancel, while a decode runs, to the free slot."""
     took_s = []
-    async with run_server(soak_settings()) as running, Client(running.address) as client:
+    settings = soak_settings(model=[model])
+    async with run_server(settings) as running, Client(running.address) as client:
         for _ in range(300):
-            async with client.stream() as stream:
+            async with client.stream(StreamingConfig(interim_results=True)) as stream:
                 await stream.send(SPEECH)
+                while not any(workers.running for workers in running.engine.schedulers.values()):
+                    await asyncio.sleep(0.001)
                 began_s = time.perf_counter()
             took_s.append(await _until_free(running, began_s))
     print(f"cancel to free slot: {percentiles(took_s)}, p99 {np.percentile(took_s, 99):.3f} s")
@@ -228,13 +231,14 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     simple = {
         "leak": leak,
-        "cancel": cancel,
         "dead-peer": dead_peer,
         "unread": unread,
         "full": full,
     }
     for name, run in simple.items():
         commands.add_parser(name, help=run.__doc__).set_defaults(run=run)
+    cancelled = commands.add_parser("cancel", help=cancel.__doc__)
+    cancelled.add_argument("--model", default=soak_crowds.BUSY_MODEL)
     long = commands.add_parser("endless", help=endless.__doc__)
     long.add_argument("--hours", type=float, default=4.0)
     many = commands.add_parser("short", help=soak_crowds.short.__doc__)
@@ -256,6 +260,8 @@ def main() -> None:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     match options.command:
+        case "cancel":
+            asyncio.run(cancel(options.model))
         case "endless":
             asyncio.run(endless(options.hours))
         case "short":
