@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import grpc
@@ -33,6 +33,8 @@ WORDS_BYTES = 32_000 * 11 // 10
 """Of the sentence, when its last word has almost been said."""
 STALLED_PER_CONNECTION = 50
 KNOCK_EVERY_S = 0.25
+DOZE_S = 0.01
+"""How often it is looked by how much a timer is late in the process that measures."""
 DEADLINE_S = 0.02
 
 EXPECTED = {
@@ -200,10 +202,17 @@ async def paced(address: str, count: int, seconds: float) -> object:
 
 
 async def knocking(address: str, count: int, seconds: float) -> object:
-    """Ask for streams again and again; return the times to each refusal."""
+    """Ask for streams again and again; return the times to each refusal, and the own lag."""
     refused_s: list[float] = []
+    lag_s: list[float] = []
     reasons: Counter[str] = Counter()
     end_s = time.monotonic() + seconds
+
+    async def doze() -> None:
+        while True:
+            began_s = time.perf_counter()
+            await asyncio.sleep(DOZE_S)
+            lag_s.append(time.perf_counter() - began_s - DOZE_S)
 
     async def knock(client: Client, number: int) -> None:
         await asyncio.sleep(number / count * KNOCK_EVERY_S)
@@ -218,8 +227,14 @@ async def knocking(address: str, count: int, seconds: float) -> object:
             await asyncio.sleep(KNOCK_EVERY_S)
 
     async with Client(address, retry=False) as client:
+        # The first time a process does anything it is slow.
+        with suppress(RecognitionError):
+            async with client.stream():
+                pass
+        dozing = asyncio.create_task(doze())
         await asyncio.gather(*(knock(client, number) for number in range(count)))
-    return {"refused_s": refused_s, "reasons": reasons}
+        dozing.cancel()
+    return {"refused_s": refused_s, "reasons": reasons, "lag_s": lag_s}
 
 
 async def mixed_of(address: str, count: int, recording: str) -> object:

@@ -86,12 +86,7 @@ async def short(streams: int, model: str) -> None:
         f"  {sum(found['wrong'].values())} ended otherwise than foretold, "
         f"{len(found['texts'])} different transcripts of the same speech, all slots free"
     )
-    print(
-        f"  left behind: {after.objects - before.objects:+d} objects, "
-        f"{after.tasks - before.tasks:+d} tasks, "
-        f"{after.descriptors - before.descriptors:+d} descriptors, "
-        f"{after.threads - before.threads:+d} threads; {grown:+.1f} MB of memory"
-    )
+    print(f"  left behind: {after.since(before)}; {grown:+.1f} MB of memory")
 
 
 async def stalled(streams: int) -> None:
@@ -160,6 +155,8 @@ async def overload(seconds: float, rounds: int) -> None:
     }
     latencies_s: dict[bool, list[float]] = {False: [], True: []}
     refused_s: list[float] = []
+    lag_s: list[float] = []
+    waited_s: dict[bool, float] = {False: 0.0, True: 0.0}
     reasons: set[str] = set()
     states: set[str] = set()
     with own_server(*(part for option in options.items() for part in option)) as server:
@@ -169,6 +166,7 @@ async def overload(seconds: float, rounds: int) -> None:
         for number in range(2 * rounds):
             # The order changes, lest whoever comes second has a warmer machine.
             is_over = number % 4 in (1, 2)
+            began_s = server.waited_s
             async with crowd("paced", server.address, SLOTS, seconds) as speaking:
                 await said(speaking)
                 if is_over:
@@ -176,15 +174,21 @@ async def overload(seconds: float, rounds: int) -> None:
                         states.add(await _health(server.address))
                         found = await said(knocking)
                     refused_s += found["refused_s"]
+                    lag_s += found["lag_s"]
                     reasons |= set(found["reasons"])
                 latencies_s[is_over] += await said(speaking)
+            waited_s[is_over] += server.waited_s - began_s
     at, over = (float(np.percentile(latencies_s[is_over], 95)) for is_over in (False, True))
     print(f"at capacity, flush to answer: {percentiles(latencies_s[False])}")
     print(f"2x overload, flush to answer: {percentiles(latencies_s[True])}")
     print(
         f"  p95 {over / at:.2f} times that at capacity; health {', '.join(sorted(states))}\n"
         f"refusals ({', '.join(sorted(reasons))}): {percentiles(refused_s)}, "
-        f"p99 {np.percentile(refused_s, 99):.3f} s"
+        f"p99 {np.percentile(refused_s, 99):.3f} s\n"
+        f"  a timer of the process that measured them was late by {percentiles(lag_s)}, "
+        f"p99 {np.percentile(lag_s, 99):.3f} s\n"
+        f"  the server's event loop was ready and had no processor for {waited_s[True]:.1f} of "
+        f"{rounds * seconds:.0f} s; at capacity {waited_s[False]:.1f} s"
     )
 
 

@@ -63,3 +63,12 @@ class Held:
             threading.active_count(),
             info().uordblks,
         )
+
+    def since(self, before: Held, times: float = 1) -> str:
+        """Say what has come to it since another measurement, divided by something."""
+        counted = ", ".join(
+            f"{(getattr(self, name) - getattr(before, name)) / times:+.0f} {name}"
+            for name in ("objects", "tasks", "descriptors", "threads")
+        )
+        heap = (self.heap_bytes - before.heap_bytes) / times / 1_000
+        return f"{counted}, {heap:+.1f} kB of C heap"

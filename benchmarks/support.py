@@ -123,6 +123,16 @@ class Server:
         )
 
     @property
+    def waited_s(self) -> float:
+        """Time that its main thread was ready and others had the processor; 0 if not known."""
+        pid = self.process.pid
+        try:
+            stat = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="ascii")
+        except OSError:
+            return 0.0
+        return int(stat.split()[1]) / 1e9
+
+    @property
     def resident_bytes(self) -> int:
         """Memory that it holds; with children, what they share is counted once."""
         children = self._children

@@ -26,6 +26,13 @@ _CALL_ENDED = (
 """What gRPC raises when one writes to a call that has ended, or ends meanwhile."""
 
 
+_MADE_UP = "Internal error from Core"
+"""What the status INTERNAL says that gRPC itself makes up when a write fails."""
+
+_TRUE_STATUS_S = 1.0
+"""Within which the true status of such a call comes; it is mostly there already."""
+
+
 class GrpcCall:
     """A streaming call of gRPC as `RecognitionStream` wants it."""
 
@@ -34,13 +41,13 @@ class GrpcCall:
         self._server = server
         self._call = call
         self._status: asyncio.Future[_Status] = asyncio.get_running_loop().create_future()
-        call.add_done_callback(self._keep_first_status)
+        call.add_done_callback(self._keep_status)
 
     async def write(self, message: AudioChunk) -> bool:
         """Send a message; False where the call has ended, for whatever reason."""
         try:
             await self._call.write(message)
-        # Which exception it is says nothing: it may lie, see `_keep_first_status`.
+        # Which exception it is says nothing: it may lie, see `_keep_status`.
         except _CALL_ENDED:
             return False
         return True
@@ -69,20 +76,22 @@ class GrpcCall:
         """End the call if it has not ended."""
         self._call.cancel()
 
-    def _keep_first_status(self, call: _Call) -> None:
-        """Keep the status that the server sent.
+    def _keep_status(self, call: _Call) -> None:
+        """Keep the status that the server sent, or that the call's deadline made.
 
-        gRPC replaces it by INTERNAL when a write fails because the call has just ended
-        (https://github.com/grpc/grpc/issues/36066). It calls this each time, the server's first.
+        When a write fails because the call has just ended, gRPC makes up a status, after the
+        true one or before it (https://github.com/grpc/grpc/issues/36066). It calls this for each.
         """
+        code, details = _at_once(call.code()), _at_once(call.details()) or ""
+        status = code, details, tuple(_at_once(call.trailing_metadata()) or ())
+        if code is grpc.StatusCode.INTERNAL and details == _MADE_UP:
+            asyncio.get_running_loop().call_later(_TRUE_STATUS_S, self._settle, status)
+        else:
+            self._settle(status)
+
+    def _settle(self, status: _Status) -> None:
         if not self._status.done():
-            self._status.set_result(
-                (
-                    _at_once(call.code()),
-                    _at_once(call.details()) or "",
-                    tuple(_at_once(call.trailing_metadata()) or ()),
-                )
-            )
+            self._status.set_result(status)
 
 
 def _at_once(answer: Coroutine[Any, Any, _T]) -> _T:

@@ -29,7 +29,7 @@ Programs decide by the code, and where it matters by the reason:
 | `UNAUTHENTICATED`, `PERMISSION_DENIED` | get another token |
 | `UNAVAILABLE` | another server can take the call at once, this one after `RetryInfo` |
 | `RESOURCE_EXHAUSTED` | this caller has used up its own; another server will say so too |
-| `OUT_OF_RANGE` | the stream has come to a limit of time; its finals stand, open another |
+| `OUT_OF_RANGE` | the call has come to a limit of time; a stream's finals stand, open another |
 | `INTERNAL` | the server's fault; report the id |
 
 """

@@ -91,11 +91,11 @@ async def serve(settings: Settings, lines: LineWriter) -> ExitStatus:
     """
     stop = stop_on_signals(lambda number: log.info("stopping", signal=number.name))
     async with run_server(settings, lambda: lines.lost) as running:
-        failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         # A decode that hangs in a worker ends with the worker, before it could be found here.
         max_decode_s = settings.max_decode_s * (2 if settings.workers else 1)
+        failure = running.engine.failure
         watch = Watch(running.engine.schedulers, max_decode_s, settings.max_block_s)
-        supervisor = Supervisor(watch, failure.set_result, lambda: exit_blocked(lines.drain))
+        supervisor = Supervisor(watch, running.engine.give_up, lambda: exit_blocked(lines.drain))
         models = ", ".join(running.engine.capabilities)
         how = "with TLS" if settings.tls_cert else "without TLS"
         say(
@@ -263,6 +263,7 @@ def _limits(settings: Settings) -> Limits:
         first_message_s=settings.first_message_s,
         idle_s=settings.idle_s,
         stream_s=settings.max_stream_s,
+        recognize_s=settings.max_recognize_s,
         notice_s=settings.notice_s,
         expired_s=settings.max_expired_s,
     )

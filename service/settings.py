@@ -106,6 +106,12 @@ class Settings(BaseModel):
     max_stream_s: float = Field(
         86_400.0, ge=0, le=31_536_000, description="longest duration of a stream; 0 is endless"
     )
+    max_recognize_s: float = Field(
+        1_800.0,
+        ge=0,
+        le=86_400,
+        description="longest time that Recognize may take for one recording; 0 is any",
+    )
     idle_s: float = Field(
         60.0,
         ge=0,

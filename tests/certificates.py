@@ -28,7 +28,7 @@ class Authority:
     """Signs certificates into a folder."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
-        self._folder = folder
+        self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         builder = _builder(self._name, self._name, self._key.public_key(), timedelta(days=9))
@@ -50,7 +50,7 @@ class Authority:
             names = x509.SubjectAlternativeName([_general(one) for one in alternative_names])
             builder = builder.add_extension(names, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        paths = [self._folder / f"{file or name}.{kind}.pem" for kind in ("cert", "key")]
+        paths = [self.folder / f"{file or name}.{kind}.pem" for kind in ("cert", "key")]
         paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
         paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return Pair(*paths, certificate.serial_number)

@@ -24,6 +24,7 @@ from service.engine.refusals import UnavailableError
 from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
 from service.engine.slots import Slots
+from service.engine.soundness import Soundness
 from service.engine.stream import MAX_BACKLOG_S, LiveStream
 from service.recognizers.base import Batching, Recognizer
 from service.recognizers.warming import warm_up
@@ -70,6 +71,14 @@ class Engine:
         self._interim_interval_s = interim_interval_s
         self._max_backlog_s = max_backlog_s
         self._schedulers = {model.name: Scheduler(model.name, model.decodes) for model in models}
+        self._soundness = {
+            model.name: Soundness(
+                partial(self._hear_noise, model.name),
+                partial(self.give_up, f"every decode of {model.name} fails"),
+            )
+            for model in models
+        }
+        self._failure: asyncio.Future[str] | None = None
         self._streams: set[LiveStream] = set()
         self.slots = slots
 
@@ -97,6 +106,13 @@ class Engine:
             if isinstance(model.recognizer, Batching)
         }
 
+    @property
+    def failure(self) -> asyncio.Future[str]:
+        """Has the problem once this engine can recognize no more; to wait for."""
+        if self._failure is None:
+            self._failure = asyncio.get_running_loop().create_future()
+        return self._failure
+
     def model_name(self, request: StreamRequest) -> str:
         """Return the name of the model that a request means.
 
@@ -115,8 +131,8 @@ class Engine:
 
     async def warm_up(self) -> None:
         """Decode with every model, so that the first stream does not wait for what comes once."""
-        for name, model in self._models.items():
-            await self._schedulers[name].run(JobKind.FINAL, partial(warm_up, model.recognizer))
+        for name in self._models:
+            await self._hear_noise(name)
 
     @asynccontextmanager
     async def stream(
@@ -148,6 +164,7 @@ class Engine:
                 self._max_backlog_s,
                 caller,
                 observer,
+                self._soundness[name],
             )
             observer.admitted(name, lambda: live.received_s)
             self._streams.add(live)
@@ -211,11 +228,20 @@ class Engine:
                 feeding.cancel()
         return Recognition(events, live.cursors.received_s)
 
+    def give_up(self, problem: str) -> None:
+        """Say that nothing can be recognized any more; the first problem counts."""
+        if not self.failure.done():
+            self.failure.set_result(problem)
+
     def fail(self, error: UnavailableError) -> None:
         """End every stream with this error, at once, and admit no more."""
         self.slots.refuse(error)
         for stream in self._streams:
             stream.fail(error)
+
+    async def _hear_noise(self, name: str) -> None:
+        recognizer = self._models[name].recognizer
+        await self._schedulers[name].run(JobKind.FINAL, partial(warm_up, recognizer))
 
     def close(self) -> None:
         """Stop the threads and free the models; a thread that hangs keeps its model."""

@@ -137,6 +137,19 @@ class StreamTooLongError(LimitReachedError):
         )
 
 
+class RecordingTooSlowError(LimitReachedError):
+    """A recording has not been recognized in the time that one may take."""
+
+    reason = "RECORDING_TOO_SLOW"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"the recording was not recognized within {limit_s:g} s, as long as one may take here; "
+            "stream it, or send it in parts",
+            {"limit_s": f"{limit_s:g}"},
+        )
+
+
 class StreamIdleError(LimitReachedError):
     """The client has sent nothing for too long."""
 

@@ -16,6 +16,7 @@ from service.core.session import RecognitionSession
 from service.engine.observer import NOBODY, Foresight, StreamObserver, Timed
 from service.engine.outbox import Outbox
 from service.engine.scheduler import URGENCY, Scheduler
+from service.engine.soundness import Soundness
 from service.recognizers.base import Recognizer, RecognizerStream
 
 MAX_BACKLOG_S = 60.0
@@ -45,6 +46,7 @@ class LiveStream:
         max_backlog_s: float = MAX_BACKLOG_S,
         caller: str = "",
         observer: StreamObserver = NOBODY,
+        soundness: Soundness | None = None,
     ) -> None:
         """Begin with nothing heard.
 
@@ -56,8 +58,10 @@ class LiveStream:
             max_backlog_s: Audio that may wait for its finals.
             caller: Whose share of the threads it takes.
             observer: Who is told of it.
+            soundness: The recognizer's, which is told whether decodes work.
         """
         self._observer = observer
+        self._soundness = soundness
         self._foresight = Foresight(observer)
         self._caller = caller
         self._max_backlog_s = max_backlog_s
@@ -223,7 +227,10 @@ class LiveStream:
             return
         if self._timed is not None:
             # Also of a stream that has ended meanwhile: it was work all the same.
-            self._observer.decoded(self._timed.report)
+            report = self._timed.report
+            self._observer.decoded(report)
+            if self._soundness is not None:
+                self._soundness.decoded(report.kind, future.exception())
             self._timed = None
         if self._is_closed:
             return

@@ -12,6 +12,8 @@ def warm_up(recognizer: Recognizer) -> None:
     """Decode a second of noise, so that the first stream waits for nothing."""
     noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
     stream = recognizer.open_stream(DecodeOptions())
-    stream.interim(Window(noise))
-    stream.final(Window(noise))
-    stream.close()
+    try:
+        stream.interim(Window(noise))
+        stream.final(Window(noise))
+    finally:
+        stream.close()

@@ -99,6 +99,12 @@ CATALOGUE = {
         "the stream has been open as long as one may be (`--max-stream-s`)",
         "open another and go on from `final_offset`",
     ),
+    "RECORDING_TOO_SLOW": Entry(
+        StatusCode.OUT_OF_RANGE,
+        "a recording for Recognize was not done in the time that one may take "
+        "(`--max-recognize-s`)",
+        "stream it, or send it in parts",
+    ),
     "STREAM_IDLE": Entry(
         StatusCode.OUT_OF_RANGE,
         "the client has sent nothing for too long (`--idle-s`)",

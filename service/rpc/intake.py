@@ -22,6 +22,12 @@ arrives within a millisecond. Without the wait, dead streams would be finalized.
 LAST_HEARING_S = 1.0
 """Time for the first message of a stream that is refused anyway."""
 
+QUIET_S = 0.003
+"""Without a message for so long, a client is taken to wait for the answer, or for its speaker."""
+
+LAST_WORDS_S = 0.05
+"""Time for what a client sends behind its config without waiting for the answer."""
+
 
 class Intake:
     """Reads a stream's messages, one at a time, in a task of its own.
@@ -36,6 +42,7 @@ class Intake:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.Task[bytes | None] | asyncio.Task[None] | None = None
+        self._has_begun = self._is_over = False
         self.waiting_since_s: float | None = None
         """Since when the next message is waited for, on the loop's clock; None while a
         message is worked on, or no more are wanted."""
@@ -55,13 +62,23 @@ class Intake:
         return reading.result()
 
     async def hear_out(self) -> None:
-        """Let a stream that is to be refused send its config, which it does at once.
+        """Let a client that is to be refused finish what it is about to say.
 
-        A client of grpc.aio that writes to a call that has just ended is told INTERNAL by
-        its own library, and loses the status that says why.
+        A client of grpc.aio that writes to a call which has just ended is told INTERNAL by
+        its own library, and loses the status that says why
+        (https://github.com/grpc/grpc/issues/36066). So its config is waited for, which it sends
+        at once, and what comes right behind it is read and dropped. Against one that writes on
+        and on nothing can be done.
         """
-        if self._reading is None:
+        if not self._has_begun:
             await self._first_within(LAST_HEARING_S)
+        end_s = self._loop.time() + LAST_WORDS_S
+        # A read that is under way or was given up is the last one, see above.
+        while not self._is_over and self.waiting_since_s is None:
+            left_s = end_s - self._loop.time()
+            if left_s <= 0:
+                return
+            await self._first_within(min(QUIET_S, left_s))
 
     @asynccontextmanager
     async def passing_on_to(self, live: LiveStream) -> AsyncIterator[None]:
@@ -80,6 +97,7 @@ class Intake:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+            # Kept, it would be a circle: the task, its error, and the frame with this object.
             self._reading = None
 
     async def __aenter__(self) -> Self:
@@ -100,10 +118,12 @@ class Intake:
         return reading
 
     async def _next(self) -> bytes | None:
+        self._has_begun = True
         self.waiting_since_s = self._loop.time()
         data = await anext(self._requests, None)
         self.waiting_since_s = None
         if data is None:
+            self._is_over = True
             await asyncio.sleep(CANCELLATION_DELAY_S)
         return data
 

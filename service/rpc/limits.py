@@ -17,6 +17,8 @@ class Limits:
     first_message_s: float = 10.0
     idle_s: float = 60.0
     stream_s: float = 86_400.0
+    recognize_s: float = 1_800.0
+    """Of one recording, from its request to its answer."""
     expired_s: float = 0.0
     """So long a stream goes on whose caller's token has expired."""
     notice_s: float = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import grpc
@@ -12,8 +12,8 @@ from protos.asr.v1 import asr_pb2
 from service.core.errors import InvalidFieldError
 from service.core.events import FinalResult
 from service.engine.callers import Callers
-from service.engine.engine import Engine
-from service.engine.refusals import LoadingError, ResultsUnreadError
+from service.engine.engine import Engine, Recognition
+from service.engine.refusals import LoadingError, RecordingTooSlowError, ResultsUnreadError
 from service.rpc import convert
 from service.rpc.caller import caller_of
 from service.rpc.door import SCOPE_OF, Door
@@ -89,7 +89,7 @@ class SpeechServicer:
             # If a decode hangs, the status goes out before the slot is free.
             async with (
                 engine.stream(request, record.caller.identity, record) as live,
-                _statuses(context, record),
+                _statuses(context, record, intake),
                 intake.passing_on_to(live),
             ):
                 expires_at_s = record.caller.expires_at_s
@@ -111,8 +111,8 @@ class SpeechServicer:
             self._check_recording(message.audio)
             request = convert.stream_request(message.config)
             record.model = engine.model_name(request)
-            recognition = await engine.recognize(
-                request, message.audio, record.caller.identity, record
+            recognition = await self._in_time(
+                engine.recognize(request, message.audio, record.caller.identity, record)
             )
             finals = [event for event in recognition.events if isinstance(event, FinalResult)]
             record.received_s = recognition.duration_s
@@ -155,6 +155,17 @@ class SpeechServicer:
             async with _statuses(context, record, intake):
                 record.caller = self._door.admit(context, SCOPE_OF[method])
                 yield record
+
+    async def _in_time(self, recognizing: Awaitable[Recognition]) -> Recognition:
+        limit_s = self._limits.recognize_s
+        scope = asyncio.timeout(limit_s or None)
+        try:
+            async with scope:
+                return await recognizing
+        except TimeoutError as error:
+            if scope.expired():
+                raise RecordingTooSlowError(limit_s) from error
+            raise
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:

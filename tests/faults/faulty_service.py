@@ -23,6 +23,7 @@ SLOW_S = 0.4
 
 RAISES, NO_MEMORY, SLOW = "oscar", "papa", "quebec"
 HANGS, BLOCKS, DIES, JUMPS = "romeo", "sierra", "tango", "november"
+BREAKS = "mike"
 """What a decode does that hears the word."""
 
 
@@ -35,6 +36,8 @@ class FaultyStream(scripted.ScriptedStream):
 
     loop: asyncio.AbstractEventLoop
     is_open: list[bool]
+    broken: threading.Event
+    """Of the recognizer: from now on every decode raises."""
 
     def interim(self, window: Window) -> Hypothesis:
         return scripted.ScriptedStream.final(self, window)
@@ -42,6 +45,10 @@ class FaultyStream(scripted.ScriptedStream):
     def final(self, window: Window) -> Hypothesis:
         hypothesis = scripted.ScriptedStream.final(self, window)
         heard = {word.text for word in hypothesis.words}
+        if BREAKS in heard:
+            self.broken.set()
+        if self.broken.is_set():
+            raise RuntimeError("illegal memory access")
         if RAISES in heard:
             raise RuntimeError("/srv/models/secret")
         if NO_MEMORY in heard:
@@ -76,9 +83,12 @@ def _kill(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
 
 
+_BROKEN = threading.Event()
+
+
 def _open_stream(_: object, options: object) -> FaultyStream:
     log.info("state created")
-    return FaultyStream(options, 0.0, asyncio.get_running_loop(), [True])
+    return FaultyStream(options, 0.0, asyncio.get_running_loop(), [True], _BROKEN)
 
 
 if __name__ == "__main__":

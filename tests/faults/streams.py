@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from client.access import Tls, Token
 from client.stream import Client, RecognitionError, RecognitionStream, StreamingConfig
 from protos.asr.v1 import asr_pb2
 from tests.tones import pcm, tones
@@ -36,9 +37,20 @@ def chunks(words: str) -> list[bytes]:
     return [data[begin : begin + CHUNK_BYTES] for begin in range(0, len(data), CHUNK_BYTES)]
 
 
-def client_of(address: str) -> Client:
+@dataclass(frozen=True)
+class Access:
+    """How a server is reached that does not let everyone in."""
+
+    tls: Tls | None = None
+    token: Token | None = None
+
+
+OPEN = Access()
+
+
+def client_of(address: str, access: Access = OPEN) -> Client:
     """Return a client that asks once."""
-    return Client(address, retry=False, connect_timeout_s=60)
+    return Client(address, retry=False, connect_timeout_s=60, tls=access.tls, token=access.token)
 
 
 async def finish(stream: RecognitionStream, outcome: Outcome) -> Outcome:

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from client.stream import RecognitionError, StreamingConfig
-from tests.faults.faults import DECEIVING, ENDING, MAX_RECORDING_BYTES, PASSING, SILENT, Stage
+from client.stream import RecognitionError
+from tests.faults.aftermath import MAX_STREAMS, OPTIONS, bystander, can_be_taken, nothing_is_left
+from tests.faults.faults import DECEIVING, ENDING, PASSING, SILENT, Stage
+from tests.faults.faulty_service import HANGS
 from tests.faults.processes import Process, service
 from tests.faults.proxy import chaos_proxy
-from tests.faults.streams import Outcome, chunks, client_of, finish
+from tests.faults.streams import chunks, recognize
 from tests.faults.victim import PHASES, TRANSCRIPT, victim_of
-from tests.rpc.streams import text, until
-
-MAX_STREAMS = 12
-"""The victim, its bystander, and ten for faults that are streams themselves."""
-
-OPTIONS = (
-    *("--max-streams", str(MAX_STREAMS), "--max-recording-bytes", str(MAX_RECORDING_BYTES)),
-    *("--keepalive-s", "1", "--keepalive-timeout-s", "4", "--first-message-s", "60"),
-    *("--max-starts-per-caller", "0"),
-)
+from tests.rpc.streams import text
 
 DEADLINE_S = 2.5
-
-NOTICED_S = 30.0
-"""Until a dead peer is noticed: 5 s by the options above, a minute without; and a machine that
-stands still is given time."""
 
 FULL_DISK = Path("/dev/full")
 
@@ -42,69 +31,6 @@ def process() -> Iterator[Process]:
         yield running
 
 
-@asynccontextmanager
-async def _bystander(process: Process) -> AsyncIterator[None]:
-    """Run a stream beside what happens in the block; it must not notice."""
-    async with (
-        client_of(process.address) as client,
-        client.stream(StreamingConfig(word_offsets=True)) as stream,
-    ):
-        for block in chunks("golf hotel"):
-            await stream.send(block)
-        yield
-        for block in chunks("india kilo"):
-            await stream.send(block)
-        await stream.finish()
-        outcome = await finish(stream, Outcome())
-    assert outcome.code == "OK"
-    assert outcome.finals == await _alone()
-
-
-_REFERENCE: list[list[bytes]] = []
-
-
-async def _alone() -> list[bytes]:
-    """What a bystander hears of a server that has nothing else to do."""
-    if not _REFERENCE:
-        with service(*OPTIONS) as quiet:
-            async with (
-                client_of(quiet.address) as client,
-                client.stream(StreamingConfig(word_offsets=True)) as stream,
-            ):
-                for block in chunks("golf hotel india kilo"):
-                    await stream.send(block)
-                await stream.finish()
-                _REFERENCE.append((await finish(stream, Outcome())).finals)
-    return _REFERENCE[0]
-
-
-async def _can_be_taken(process: Process, count: int) -> None:
-    """Take so many slots at once, within the time after which a dead peer is noticed."""
-    async with asyncio.timeout(NOTICED_S), client_of(process.address) as client:
-        while True:
-            try:
-                async with AsyncExitStack() as streams:
-                    for _ in range(count):
-                        await streams.enter_async_context(client.stream())
-            except RecognitionError as error:
-                if error.reason != "SERVER_FULL":
-                    raise
-                await asyncio.sleep(0.05)
-            else:
-                return
-
-
-async def _nothing_is_left(process: Process) -> None:
-    await _can_be_taken(process, MAX_STREAMS)
-    assert process.is_alive
-
-    def is_even() -> bool:
-        events = [line["event"] for line in process.lines()]
-        return events.count("state created") == events.count("state released") > 0
-
-    await until(is_even)
-
-
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("name", ENDING)
 async def test_a_fault_ends_its_own_stream_at_most(process, name, phase):
@@ -112,7 +38,7 @@ async def test_a_fault_ends_its_own_stream_at_most(process, name, phase):
     fault = ENDING[name]
     timeout_s = DEADLINE_S if name == "deadline" else None
     async with (
-        _bystander(process),
+        bystander(process),
         chaos_proxy(process.address) as proxy,
         victim_of(proxy.address, timeout_s) as victim,
     ):
@@ -125,25 +51,25 @@ async def test_a_fault_ends_its_own_stream_at_most(process, name, phase):
                 async with asyncio.timeout(2):
                     await victim.complete()
         elif fault in SILENT:
-            await _can_be_taken(process, MAX_STREAMS - 1)
+            await can_be_taken(process, MAX_STREAMS - 1)
         else:
             outcome = await victim.complete()
             assert outcome.code != "UNKNOWN"
-    await _nothing_is_left(process)
+    await nothing_is_left(process)
 
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("name", PASSING)
 async def test_a_fault_passes_without_a_trace(process, name, phase):
     """The stream that it befalls ends with OK and the transcript that it would have had."""
-    async with _bystander(process), chaos_proxy(process.address) as proxy:
+    async with bystander(process), chaos_proxy(process.address) as proxy:
         async with victim_of(proxy.address) as victim:
             await victim.reach(phase)
             await PASSING[name](Stage(process, proxy, victim, phase))
             outcome = await victim.complete()
         assert (outcome.code, outcome.reason) == ("OK", "")
         assert text(outcome.transcripts) == TRANSCRIPT
-    await _nothing_is_left(process)
+    await nothing_is_left(process)
 
 
 @pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full, a full disk")
@@ -152,11 +78,11 @@ async def test_a_full_disk_for_logs_passes_without_a_trace(phase):
     """The same with a log that takes nothing."""
     full = FULL_DISK.open("w", encoding="utf-8")  # noqa: ASYNC230
     with full, service(*OPTIONS, stderr=full) as process:
-        async with _bystander(process), victim_of(process.address) as victim:
+        async with bystander(process), victim_of(process.address) as victim:
             await victim.reach(phase)
             outcome = await victim.complete()
         assert text(outcome.transcripts) == TRANSCRIPT
-        await _can_be_taken(process, MAX_STREAMS)
+        await can_be_taken(process, MAX_STREAMS)
         assert process.is_alive
 
 
@@ -175,3 +101,22 @@ async def test_stopping_ends_every_phase(phase):
         assert await asyncio.to_thread(process.wait) == 0
         events = [line["event"] for line in process.lines()]
         assert events.count("state created") == events.count("state released")
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_hanging_engine_ends_every_phase(phase):
+    """The process cannot go on: the stream ends or is told ENGINE_FAILED, and the status is 1."""
+    with service(*OPTIONS, "--max-decode-s", "1") as process:
+        async with victim_of(process.address) as victim:
+            await victim.reach(phase)
+            hanging = asyncio.create_task(recognize(process.address, chunks(f"alfa {HANGS}")))
+            async with asyncio.timeout(30):
+                outcome = await victim.end()
+                hung = await hanging
+        told = ("UNAVAILABLE", "ENGINE_FAILED")
+        assert (hung.code, hung.reason) == told
+        if phase == "half-closed" and outcome.code == "OK":
+            assert text(outcome.transcripts) == TRANSCRIPT
+        else:
+            assert (outcome.code, outcome.reason) == told
+        assert await asyncio.to_thread(process.wait) == 1

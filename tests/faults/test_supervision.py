@@ -12,10 +12,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.engine.supervision import TICK_S, Watch
-from tests.faults.faulty_service import BLOCKS, DIES, HANGS
+from tests.faults.faulty_service import BLOCKS, BREAKS, DIES, HANGS, RAISES
 from tests.faults.processes import service
 from tests.faults.streams import Outcome, chunks, client_of, finish, recognize
-from tests.rpc.streams import text
+from tests.rpc.streams import text, until
 
 QUICK = ("--max-decode-s", "1", "--max-block-s", "1")
 
@@ -48,6 +48,33 @@ async def test_a_failed_engine_tells_everyone_and_ends(word):
             failed = await failing
             assert failed.reason == ("ENGINE_FAILED" if word == HANGS else "")
         assert await asyncio.to_thread(process.wait) == 1
+
+
+async def test_a_model_whose_every_decode_raises_ends_the_process():
+    """Its streams are INTERNAL; then it fails on the server's own audio, and all is as above."""
+    with service() as process:
+        address = process.address
+        async with client_of(address) as client, client.stream() as bystander:
+            failed = await recognize(address, chunks(f"alfa {BREAKS}"))
+            assert failed.reason == "INTERNAL"
+            while await _health_of(address) == "SERVING":
+                assert (await recognize(address, chunks("alfa"))).code != "OK"
+            told = await finish(bystander, Outcome())
+            assert (told.code, told.reason) == ("UNAVAILABLE", "ENGINE_FAILED")
+        assert await asyncio.to_thread(process.wait) == 1
+
+
+async def test_audio_that_no_decode_survives_ends_only_its_own_streams():
+    """However many streams in a row make a decode raise, a sound model goes on serving."""
+    with service() as process:
+        address = process.address
+        for _ in range(10):
+            failed = await recognize(address, chunks(f"alfa {RAISES}"))
+            assert (failed.code, failed.reason) == ("INTERNAL", "INTERNAL")
+        assert text((await recognize(address, chunks("alfa"))).transcripts) == "alfa"
+        assert await _health_of(address) == "SERVING"
+        assert process.is_alive
+        await until(lambda: "the model is sound" in process.log.read_text(encoding="utf-8"))
 
 
 async def test_a_blocked_loop_fails_its_probes_and_ends():

@@ -19,7 +19,7 @@ from client.recognition import RecognitionStream
 from client.stream import RecognitionError
 from protos.asr.v1 import asr_pb2
 from tests.faults.faulty_service import SLOW
-from tests.faults.streams import Outcome, chunks
+from tests.faults.streams import OPEN, Access, Outcome, chunks
 from tests.rpc.streams import config
 from tests.tones import pcm, quiet
 
@@ -101,19 +101,30 @@ def _audio(blocks: list[bytes]) -> list[asr_pb2.AudioChunk]:
 
 
 @asynccontextmanager
-async def victim_of(address: str, timeout_s: float | None = None) -> AsyncIterator[Victim]:
+async def victim_of(
+    address: str, timeout_s: float | None = None, access: Access = OPEN
+) -> AsyncIterator[Victim]:
     """Open a stream; nothing is sent on it yet."""
-    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
+    async with _channel_to(address, access) as channel:
         method = channel.stream_stream(
             METHOD, _serialized, response_deserializer=asr_pb2.Transcript.FromString
         )
         await channel.channel_ready()
-        call = GrpcCall(address, method(timeout=timeout_s))
+        proof = access.token.metadata() if access.token is not None else None
+        call = GrpcCall(address, method(timeout=timeout_s, metadata=proof))
         stream = RecognitionStream(call)
         try:
             yield Victim(channel, call, stream)
         finally:
             await stream.close()
+
+
+def _channel_to(address: str, access: Access) -> grpc.aio.Channel:
+    options = [("grpc.enable_retries", 0)]
+    if access.tls is None:
+        return grpc.aio.insecure_channel(address, options)
+    credentials = grpc.ssl_channel_credentials(*access.tls.pem())
+    return grpc.aio.secure_channel(address, credentials, options)
 
 
 async def _wait_to_be_killed(address: str, phase: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from google.rpc import error_details_pb2
 
@@ -25,11 +26,12 @@ from service.settings import Settings
 from service.workers.roster import Roster
 from tests.conftest import stub_for
 from tests.rpc.streams import audio, config, details, flush, recognize, until
-from tests.tones import pcm, tones
+from tests.tones import pcm, quiet, tones
 
 Stub = asr_pb2_grpc.SpeechServiceStub
 
 SPEECH = audio(pcm(tones("alfa bravo charlie")))
+RECORDING = pcm(np.tile(np.concatenate([tones("alfa"), quiet(1_500)]), 20))
 
 
 async def _idle_after(stub: Stub, *messages: asr_pb2.AudioChunk) -> None:
@@ -160,6 +162,10 @@ WAYS: dict[str, tuple[dict[str, object], Callable[[Stub, RunningServer], Awaitab
     "STREAM_QUOTA_EXCEEDED": ({"max_streams_per_caller": 1}, _second),
     "RATE_QUOTA_EXCEEDED": ({"max_starts_per_caller": 0.001}, _burst),
     "STREAM_TOO_LONG": ({"max_stream_s": 0.3}, lambda stub, _: _idle_after(stub, config())),
+    "RECORDING_TOO_SLOW": (
+        {"max_recognize_s": 0.2, "model": ["scripted?delay_ms=100"]},
+        lambda stub, _: stub.Recognize(asr_pb2.RecognizeRequest(audio=RECORDING)),
+    ),
     "STREAM_IDLE": ({"idle_s": 4.0}, lambda stub, _: _idle_after(stub, config(), *SPEECH)),
     "RESULTS_UNREAD": ({"idle_s": 4.0}, _unread),
     "FIRST_MESSAGE_LATE": ({"first_message_s": 0.2}, lambda stub, _: _idle_after(stub)),

@@ -75,7 +75,8 @@ class SpeechServiceServicer(object):
         """Recognizes one complete recording in full context.
 
         For recordings that exist already. The message may be as large as the
-        server's limit for recordings (64 MiB unless configured otherwise).
+        server's limit for recordings (64 MiB unless configured otherwise). One that
+        takes too long to recognize is OUT_OF_RANGE (by default after 30 minutes).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -90,7 +90,8 @@ class SpeechServiceStub:
     """Recognizes one complete recording in full context.
 
     For recordings that exist already. The message may be as large as the
-    server's limit for recordings (64 MiB unless configured otherwise).
+    server's limit for recordings (64 MiB unless configured otherwise). One that
+    takes too long to recognize is OUT_OF_RANGE (by default after 30 minutes).
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_asr_pb2.ListModelsRequest, _asr_pb2.ListModelsResponse]
     """Lists what this server can recognize with."""
@@ -115,7 +116,8 @@ class SpeechServiceAsyncStub(SpeechServiceStub):
     """Recognizes one complete recording in full context.
 
     For recordings that exist already. The message may be as large as the
-    server's limit for recordings (64 MiB unless configured otherwise).
+    server's limit for recordings (64 MiB unless configured otherwise). One that
+    takes too long to recognize is OUT_OF_RANGE (by default after 30 minutes).
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_asr_pb2.ListModelsRequest, _asr_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists what this server can recognize with."""
@@ -149,7 +151,8 @@ class SpeechServiceServicer(metaclass=_abc_1.ABCMeta):
         """Recognizes one complete recording in full context.
 
         For recordings that exist already. The message may be as large as the
-        server's limit for recordings (64 MiB unless configured otherwise).
+        server's limit for recordings (64 MiB unless configured otherwise). One that
+        takes too long to recognize is OUT_OF_RANGE (by default after 30 minutes).
         """
 
     @_abc_1.abstractmethod
