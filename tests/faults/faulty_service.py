@@ -88,7 +88,7 @@ _BROKEN = threading.Event()
 
 def _open_stream(_: object, options: object) -> FaultyStream:
     log.info("state created")
-    return FaultyStream(options, 0.0, asyncio.get_running_loop(), [True], _BROKEN)
+    return FaultyStream(options, 0.0, asyncio._get_running_loop(), [True], _BROKEN)
 
 
 if __name__ == "__main__":
