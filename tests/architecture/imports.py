@@ -131,7 +131,11 @@ RESTRICTED = {
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),
     "cryptography": ("service.rpc.tls", "service.access.signed_tokens"),
-    "prometheus_client": ("service.observability.prometheus", "service.monitoring"),
+    "prometheus_client": (
+        "service.observability.collectors",
+        "service.observability.prometheus",
+        "service.monitoring",
+    ),
     "opentelemetry": ("service.observability.tracing",),
     "jwt": ("service.access.signed_tokens",),
     "pydantic": ("service.settings", "service.options", "service.workers.messages"),
@@ -166,6 +170,7 @@ HEAVY = ("ctranslate2", "faster_whisper", "onnxruntime", "torch", "transformers"
 LAZY = (
     "service.recognizers.whisper*",
     "service.recognizers.transformers*",
+    "service.observability.collectors",
     "service.observability.prometheus",
     "service.observability.tracing",
 )

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engine.callers import Caller
+from service.observability.collectors import BatchSizes
 from service.observability.lag import INTERVAL_S, measuring_lag
-from service.observability.prometheus import MAX_CALLERS, BatchSizes, Metrics
+from service.observability.prometheus import MAX_CALLERS, Metrics
 from service.process import ExitStatus, StartError
 from service.rpc.record import Ledger
 from tests.conftest import stub_for
