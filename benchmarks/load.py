@@ -22,6 +22,7 @@ means, and how the peers are run, stands in docs/load.md.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,10 +30,14 @@ from pathlib import Path
 
 from benchmarks import load_overload, load_report
 from benchmarks.load_figures import Figures, medians, most_held
+from benchmarks.load_grpc import Endpoint
 from benchmarks.load_scripts import Script, make_scripts
 from benchmarks.load_systems import PEERS, WARM_UP_STREAMS, System, other, ours
 from benchmarks.support import Clip, manifest_arguments, read_clips
+from client.access import AccessError, add_tls_options, add_token_options, tls_of, token_of
+from client.serving import ServerError
 
+DEFAULT_MODEL = "whisper"
 SHORTEST_S, LONGEST_S = 1.5, 20.0
 """Of clips that are used; longer ones would leave too few answers to count."""
 
@@ -69,7 +74,7 @@ def find_most(clips: Sequence[Clip], options: argparse.Namespace, runs: list[Fig
     with ExitStack() as stack:
         systems = []
         if options.server:
-            own = other(options.server, options.model, options.server_metrics, streams)
+            own = other(options.endpoint, options.model, options.server_metrics, streams)
         else:
             own = ours(options.model, options.settings, streams)
         for opening in (own, *(PEERS[name](streams) for name in dict.fromkeys(options.peer))):
@@ -106,7 +111,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="HOST:PORT",
         help="where that server has its metrics, for A",
     )
-    parser.add_argument("--model", default="whisper", help="model spec (default: %(default)s)")
+    parser.add_argument(
+        "--model",
+        default="",
+        metavar="SPEC",
+        help=f"model of its own server (default: {DEFAULT_MODEL}), or what to ask --server for "
+        "(default: that server's own)",
+    )
     parser.add_argument(
         "--streams",
         type=lambda text: sorted({int(part) for part in text.split(",")}),
@@ -135,12 +146,36 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="draw them there, as SVG")
     parser.add_argument("--server-option", action="append", default=[], metavar="NAME=VALUE")
+    add_tls_options(parser)
+    add_token_options(parser)
     options = parser.parse_args(arguments)
     if options.overload is not None and (options.overload <= 1 or options.server or options.peer):
         parser.error("--overload takes a factor above 1, and goes with neither --server nor --peer")
+    try:
+        options.endpoint = _endpoint(options)
+    except AccessError as error:
+        parser.error(str(error))
+    if not options.server:
+        options.model = options.model or DEFAULT_MODEL
     # argparse would take a value that begins with a dash for an option.
     options.settings = [part for one in options.server_option for part in f"--{one}".split("=", 1)]
     return options
+
+
+def _endpoint(options: argparse.Namespace) -> Endpoint | None:
+    """Return the server that runs somewhere; None if there is to be one of our own.
+
+    Raises:
+        AccessError: a certificate or a token cannot be used, or nobody asks for it.
+    """
+    tls = tls_of(options)
+    if options.server:
+        is_encrypted = tls is not None
+        token = token_of(options, options.server, dict(os.environ), is_encrypted=is_encrypted)
+        return Endpoint(options.server, tls, token)
+    if tls or options.token or options.token_file:
+        raise AccessError("certificates and tokens are for a --server that runs already")
+    return None
 
 
 def main() -> None:
@@ -151,15 +186,18 @@ def main() -> None:
         for clip in read_clips(options.manifests)
         if clip.text and SHORTEST_S <= clip.duration_s <= LONGEST_S
     ]
-    if options.overload is not None:
-        load_overload.run(clips, options)
-        return
     runs: list[Figures] = []
     try:
-        find_most(clips, options, runs)
+        if options.overload is not None:
+            load_overload.run(clips, options)
+        else:
+            find_most(clips, options, runs)
+    except ServerError as error:
+        sys.exit(str(error))
     finally:
         # Also what there is when somebody has had enough.
-        report(runs, options)
+        if runs:
+            report(runs, options)
 
 
 if __name__ == "__main__":

@@ -5,30 +5,55 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import grpc
 
 from benchmarks.load_scripts import PATIENCE_S, STAGGER_S, Record, Script, until_due
+from client.access import Tls, Token
+from client.call import GrpcCall
 from client.messages import to_seconds
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
 
-REFUSALS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+REFUSALS = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
 """Of a server that is full, and of one that this caller asks too much of."""
 
-Call = grpc.aio.StreamStreamCall[asr_pb2.AudioChunk, asr_pb2.Transcript]
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server is, and what it wants of its callers."""
+
+    address: str
+    """HOST:PORT."""
+    tls: Tls | None = None
+    """None is plain text."""
+    token: Token | None = None
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What is sent with each call."""
+        return self.token.metadata() if self.token is not None else ()
+
+    def channel(self) -> grpc.aio.Channel:
+        """Open a connection of its own, as a caller on another machine has."""
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        if self.tls is None:
+            return grpc.aio.insecure_channel(self.address, options=options)
+        credentials = grpc.ssl_channel_credentials(*self.tls.pem())
+        return grpc.aio.secure_channel(self.address, credentials, options=options)
 
 
 async def play_all(
-    address: str, scripts: Sequence[Script], model: str, *, paced: bool = True
+    server: Endpoint, scripts: Sequence[Script], model: str, *, paced: bool = True
 ) -> list[Record]:
     """Run the streams at once, each on a connection of its own."""
     begin_s = time.monotonic() + 0.5
     return await asyncio.gather(
-        *(play(address, script, model, begin_s if paced else None) for script in scripts)
+        *(play(server, script, model, begin_s if paced else None) for script in scripts)
     )
 
 
-async def play(address: str, script: Script, model: str, begin_s: float | None) -> Record:
+async def play(server: Endpoint, script: Script, model: str, begin_s: float | None) -> Record:
     """Run one stream, from this time on by ``time.monotonic``; None is as fast as it goes.
 
     Without pace there are no interims: what is wanted is the text.
@@ -38,18 +63,21 @@ async def play(address: str, script: Script, model: str, begin_s: float | None) 
     if start_s is not None:
         await until_due(start_s, record)
     opened_s = time.monotonic()
-    # A channel of its own for each stream, as callers on many machines have.
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
-        call = asr_pb2_grpc.SpeechServiceStub(channel).StreamingRecognize()
+    async with server.channel() as channel:
+        stub = asr_pb2_grpc.SpeechServiceStub(channel)
+        # As the client library does, for the true status of a stream that is refused.
+        call = GrpcCall(server.address, stub.StreamingRecognize(metadata=server.metadata))
         sending = asyncio.create_task(_send(call, script, model, start_s, record))
         try:
             async with asyncio.timeout(script.duration_s + STAGGER_S + PATIENCE_S):
                 await _read(call, script, start_s, record)
-        except grpc.aio.AioRpcError as error:
-            record.failure = f"{error.code().name}: {error.details()}"
-            if error.code() in REFUSALS and not record.is_admitted:
-                record.refused_s = time.monotonic() - opened_s
+                error = await call.failure()
+            if error is None:
+                record.final_s.append(time.monotonic() - (start_s or 0.0) - script.ends_s[-1])
+            else:
+                record.failure = f"{error.code}: {error.message}"
+                if error.code in REFUSALS and not record.is_admitted:
+                    record.refused_s = time.monotonic() - opened_s
         except TimeoutError:
             record.failure = "no end within a minute of the end of its audio"
             call.cancel()
@@ -60,7 +88,7 @@ async def play(address: str, script: Script, model: str, begin_s: float | None) 
 
 
 async def _send(
-    call: Call, script: Script, model: str, start_s: float | None, record: Record
+    call: GrpcCall, script: Script, model: str, start_s: float | None, record: Record
 ) -> None:
     config = asr_pb2.StreamingConfig(model=model, interim_results=start_s is not None)
     await call.write(asr_pb2.AudioChunk(config=config))
@@ -73,9 +101,9 @@ async def _send(
     await call.done_writing()
 
 
-async def _read(call: Call, script: Script, start_s: float | None, record: Record) -> None:
+async def _read(call: GrpcCall, script: Script, start_s: float | None, record: Record) -> None:
     newest: tuple[int, float] | None = None
-    async for transcript in call:
+    while (transcript := await call.read()) is not None:
         now_s = time.monotonic() - (start_s or 0.0)
         record.is_admitted = True
         match transcript.WhichOneof("event"):
@@ -93,4 +121,3 @@ async def _read(call: Call, script: Script, start_s: float | None, record: Recor
                 record.shows(script.speech_ends_s, to_seconds(result.end_offset), now_s)
             case "flush_done":
                 record.final_s.append(now_s - script.ends_s[int(transcript.flush_done.id)])
-    record.final_s.append(time.monotonic() - (start_s or 0.0) - script.ends_s[-1])

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 from benchmarks import load_grpc, load_whisper_live
 from benchmarks.load_figures import Figures, figures_of
+from benchmarks.load_grpc import Endpoint
 from benchmarks.load_peers import whisper_live_python
 from benchmarks.load_scripts import Record, Script
 from benchmarks.load_watch import Watch, free_address
 from benchmarks.support import own_server, server_of
+from client.serving import ServerError
 from service.recognizers.whisper_load import bundled_folder
 
 WARM_UP_S = 12.0
@@ -44,7 +46,11 @@ class System:
     alone: list[Record] | None = field(default=None, init=False)
 
     def warm_up(self, scripts: Sequence[Script]) -> None:
-        """Have every thread decode, note what the streams get alone, take the idle memory."""
+        """Have every thread decode, note what the streams get alone, take the idle memory.
+
+        Raises:
+            ServerError: a stream alone fails, so that there is nothing to measure.
+        """
         short = [script.cut(WARM_UP_S) for script in scripts]
         # Every worker must have met long windows, or its first ones would count as memory
         # of the streams.
@@ -52,6 +58,9 @@ class System:
         asyncio.run(self.play([short[number % len(short)] for number in range(streams)]))
         if self.play_alone is not None:
             self.alone = asyncio.run(self.play_alone(scripts))
+            failures = sorted({record.failure for record in self.alone if record.failure})
+            if failures:
+                raise ServerError(f"{self.name}: a stream alone failed: {'; '.join(failures)}")
         self.watch.settle()
         self.watch.take_baseline()
 
@@ -76,26 +85,26 @@ class System:
 def ours(spec: str, settings: Sequence[str], streams: int) -> Iterator[System]:
     """Run our server with a model."""
     metrics = free_address()
-    model = spec.partition("?")[0]
     arguments = ["--model", spec, *settings, "--max-streams", str(streams)]
     arguments += ["--max-starts-per-caller", "0", "--metrics-listen", metrics]
     with own_server(*arguments) as server:
         watch = Watch(server, metrics)
-        has_words = model != "scripted"
-        yield _grpc_system("ours", server.address, model, watch, streams, has_words=has_words)
+        has_words = spec.partition("?")[0] != "scripted"
+        endpoint = Endpoint(server.address)
+        yield _grpc_system("ours", endpoint, "", watch, streams, has_words=has_words)
 
 
 @contextmanager
-def other(address: str, model: str, metrics: str, streams: int) -> Iterator[System]:
+def other(server: Endpoint, model: str, metrics: str, streams: int) -> Iterator[System]:
     """Speak with a server that runs somewhere."""
-    yield _grpc_system("server", address, model, Watch(None, metrics), streams)
+    yield _grpc_system("server", server, model, Watch(None, metrics), streams)
 
 
 @contextmanager
 def naive(streams: int) -> Iterator[System]:
     """Run benchmarks.naive_server."""
     with server_of([sys.executable, "-m", "benchmarks.naive_server"]) as server:
-        yield _grpc_system("naive", server.address, "", Watch(server), streams)
+        yield _grpc_system("naive", Endpoint(server.address), "", Watch(server), streams)
 
 
 @contextmanager
@@ -138,14 +147,14 @@ PEERS = {
 
 
 def _grpc_system(
-    name: str, address: str, model: str, watch: Watch, streams: int, *, has_words: bool = True
+    name: str, server: Endpoint, model: str, watch: Watch, streams: int, *, has_words: bool = True
 ) -> System:
     async def play(scripts: Sequence[Script]) -> list[Record]:
-        return await load_grpc.play_all(address, scripts, model)
+        return await load_grpc.play_all(server, scripts, model)
 
     async def play_alone(scripts: Sequence[Script]) -> list[Record]:
         return [
-            (await load_grpc.play_all(address, [script], model, paced=False))[0]
+            (await load_grpc.play_all(server, [script], model, paced=False))[0]
             for script in scripts
         ]
 

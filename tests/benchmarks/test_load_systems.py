@@ -8,10 +8,13 @@ import time
 import pytest
 
 from benchmarks import load, load_grpc
-from benchmarks.load_systems import ours
+from benchmarks.load_grpc import Endpoint
+from benchmarks.load_systems import other, ours
 from benchmarks.support import ROOT, own_server
+from client.serving import ServerError
 from client.stream import Client, StreamingConfig
 from tests.benchmarks.spoken import clip, script
+from tests.certificates import Authority
 
 
 @pytest.mark.timeout(180)
@@ -39,10 +42,41 @@ async def test_a_full_server_is_seen_to_refuse():
     with own_server(*arguments) as server:
         async with Client(server.address) as client, client.stream(StreamingConfig()) as holder:
             assert (await anext(aiter(holder))).HasField("stream_started")
-            record = await load_grpc.play(server.address, script(clip(0.2)), "", time.monotonic())
+            endpoint = Endpoint(server.address)
+            record = await load_grpc.play(endpoint, script(clip(0.2)), "", time.monotonic())
     assert record.failure.startswith("UNAVAILABLE")
     assert not record.is_admitted
     assert record.refused_s is not None
+
+
+@pytest.mark.timeout(180)
+def test_a_server_elsewhere_with_certificate_and_token_is_measured(tmp_path):
+    """The options of the clients name both; without the token there is nothing to measure."""
+    authority = Authority(tmp_path)
+    pair = authority.sign("server", "127.0.0.1")
+    tokens = tmp_path / "tokens.txt"
+    make = [sys.executable, "-m", "service.tokens", "--file", str(tokens), "add", "load"]
+    done = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True)
+    token_file = tmp_path / "token"
+    token_file.write_text(done.stdout)
+    scripts = [script(clip(0.4, 0.3))]
+    arguments = ["--model", "scripted", "--voice-activity", "energy", "--tokens", str(tokens)]
+    arguments += ["--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)]
+    with own_server(*arguments) as server:
+        given = ["--server", server.address, "--ca", str(authority.file)]
+        options = load.parse([*given, "--token-file", str(token_file)])
+        with other(options.endpoint, options.model, "", 2) as system:
+            system.warm_up(scripts)
+            figures, failures = system.measure(scripts, 0)
+        nobody = load.parse(given)
+        with (
+            other(nobody.endpoint, nobody.model, "", 2) as system,
+            pytest.raises(ServerError, match="UNAUTHENTICATED"),
+        ):
+            system.warm_up(scripts)
+    assert failures == []
+    assert (figures.failed, figures.lost, figures.changed) == (0, 0, 0)
+    assert figures.cpu_s_per_s is None
 
 
 def test_settings_of_the_server():
@@ -54,7 +88,14 @@ def test_settings_of_the_server():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--overload", "1"], ["--overload", "2", "--peer", "naive"], ["--peer", "nobody"]]
+    "arguments",
+    [
+        ["--overload", "1"],
+        ["--overload", "2", "--peer", "naive"],
+        ["--peer", "nobody"],
+        ["--tls"],
+        ["--server", "example.com:443", "--token", "secret"],
+    ],
 )
 def test_what_does_not_go_together_is_refused(arguments):
     """The reason stands on standard error, with the usage."""

@@ -50,7 +50,9 @@ class FaultyStream(scripted.ScriptedStream):
         if IS_KILLED in heard:
             os.kill(os.getpid(), signal.SIGKILL)
         if FAULTS in heard:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            # In this thread, as a real one is: sent to the process, another thread would take
+            # it, and this one could answer meanwhile.
+            signal.raise_signal(signal.SIGSEGV)
         return hypothesis
 
 

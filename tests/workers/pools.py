@@ -15,8 +15,9 @@ from service.workers.roster import Roster
 from service.workers.worker import Launch
 
 MODULE = "tests.workers.faulty_worker"
-WAIT_S = 45.0
-HANGS_S = 4.0
+WAIT_S = 150.0
+"""On a slow and busy machine a process takes its time to start; below the tests' own time-out."""
+HANGS_S = 8.0
 """After which a decode is taken to hang; one that does not must never take so long."""
 
 
@@ -58,6 +59,19 @@ def remote(spec: str, roster: Roster | None = None) -> RemoteRecognizer:
 @contextmanager
 def faulty_workers() -> Iterator[None]:
     """Have workers that are started in the block fail on certain words."""
+    with _running(MODULE):
+        yield
+
+
+@contextmanager
+def no_replacements() -> Iterator[None]:
+    """Have no worker that is started in the block come so far as to load its model."""
+    with _running("tests.workers.no_such_module"):
+        yield
+
+
+@contextmanager
+def _running(module: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "MODULE", MODULE)
+        patch.setattr(worker, "MODULE", module)
         yield
