@@ -94,7 +94,13 @@ async def serve(settings: Settings, lines: LineWriter) -> ExitStatus:
         # A decode that hangs in a worker ends with the worker, before it could be found here.
         max_decode_s = settings.max_decode_s * (2 if settings.workers else 1)
         failure = running.engine.failure
-        watch = Watch(running.engine.schedulers, max_decode_s, settings.max_block_s)
+        watch = Watch(
+            running.engine.schedulers,
+            max_decode_s,
+            settings.max_block_s,
+            lambda: running.roster.deserted,
+            settings.max_deserted_s,
+        )
         supervisor = Supervisor(watch, running.engine.give_up, lambda: exit_blocked(lines.drain))
         models = ", ".join(running.engine.capabilities)
         how = "with TLS" if settings.tls_cert else "without TLS"
@@ -245,7 +251,7 @@ def _roster(health: Health) -> Roster:
     loop = asyncio.get_running_loop()
 
     def tell() -> None:
-        health.suspend(() if roster.is_complete else TAKES_STREAMS)
+        health.suspend(TAKES_STREAMS if roster.deserted else ())
 
     def tell_soon() -> None:
         # The loop is gone when a process ends with workers running.

@@ -59,7 +59,7 @@ async def load_engine(settings: Settings, roster: Roster | None = None) -> Engin
             continue
         if any(model.name == spec.name for model in models):
             problems.append(f"two models are called {spec.name!r}; give one ?name=another")
-        models.append(Model(spec.name, recognizer, at_once, grown_bytes))
+        models.append(Model(spec.name, recognizer, at_once, grown_bytes, not settings.workers))
     new_detector: DetectorFactory = EnergyDetector
     if settings.voice_activity == "silero":
         try:
@@ -89,6 +89,7 @@ def _start_workers(
         # worker dies this one takes its decodes as well.
         lanes=min(decodes, 2 * math.ceil(decodes / settings.workers)),
         max_decode_s=settings.max_decode_s,
+        max_reload_s=settings.max_deserted_s,
         log_level=settings.log_level,
         log_format=settings.log_format,
     )

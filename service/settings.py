@@ -177,6 +177,13 @@ class Settings(BaseModel):
         description="longest time of one decode; one that takes longer is taken to hang, and "
         "its process ends: a worker is replaced, the server itself ends with status 1",
     )
+    max_deserted_s: float = Field(
+        60.0,
+        ge=1,
+        le=3_600,
+        description="longest time that a model may be without any worker, and that the next one "
+        "may take to load it; then the server ends with status 1. For --workers",
+    )
     max_block_s: float = Field(
         10.0,
         ge=1,

@@ -43,6 +43,8 @@ class Model:
     """Threads that decode with it at the same time."""
     memory_bytes: int = 0
     """By which loading it made its processes grow; 0 where that is not known."""
+    is_on_trial: bool = True
+    """Whether it is put to the test here when its decodes fail; a worker tests its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Engine:
                 partial(self.give_up, f"every decode of {model.name} fails"),
             )
             for model in models
+            if model.is_on_trial
         }
         self._failure: asyncio.Future[str] | None = None
         self._streams: set[LiveStream] = set()
@@ -164,7 +167,7 @@ class Engine:
                 self._max_backlog_s,
                 caller,
                 observer,
-                self._soundness[name],
+                self._soundness.get(name),
             )
             observer.admitted(name, lambda: live.received_s)
             self._streams.add(live)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from service.core.decoding import JobKind
 from service.engine.refusals import RefusalError
-
-MAX_FAILURES = 3
-"""Decodes in a row that may raise before the model is put to the test. A failed decode ends its
-stream, so these are as many streams."""
+from service.recognizers.doubt import Doubt
 
 log = structlog.get_logger()
 
@@ -37,24 +33,17 @@ class Soundness:
         """
         self._try_out = try_out
         self._on_unsound = on_unsound
-        self._failures: Counter[bool] = Counter()
+        self._doubt = Doubt()
         self._trying: asyncio.Task[None] | None = None
         self._is_unsound = False
 
     def decoded(self, kind: JobKind, error: BaseException | None) -> None:
-        """Note what became of a decode.
-
-        Interims count by themselves: recognizers hear them in another way, so that they may
-        work where no final does. A refusal says nothing of the model.
-        """
+        """Note what became of a decode. A refusal says nothing of the model."""
         if isinstance(error, RefusalError):
             return
-        is_interim = kind is JobKind.INTERIM
-        if error is None:
-            self._failures[is_interim] = 0
-            return
-        self._failures[is_interim] += 1
-        is_due = self._failures[is_interim] >= MAX_FAILURES
+        is_due = self._doubt.decoded(
+            is_interim=kind is JobKind.INTERIM, has_failed=error is not None
+        )
         if is_due and self._trying is None and not self._is_unsound:
             self._trying = asyncio.create_task(self._try())
 
@@ -63,13 +52,13 @@ class Soundness:
             await self._try_out()
         except RefusalError:
             log.warning("decodes fail, and the model could not be tried now")
-            self._failures.clear()
+            self._doubt.clear()
         except Exception:
             log.exception("the model fails on audio of our own as well")
             self._is_unsound = True
             self._on_unsound()
         else:
             log.warning("decodes fail, but the model is sound")
-            self._failures.clear()
+            self._doubt.clear()
         finally:
             self._trying = None

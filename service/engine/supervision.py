@@ -1,10 +1,10 @@
-"""Notices what cannot notice itself: a dead or hanging decode, and a blocked event loop."""
+"""Notices what cannot notice itself: dead or hanging decodes, and a blocked event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -38,8 +38,12 @@ class Watch:
     workers: Mapping[str, Workers]
     max_decode_s: float
     max_block_s: float
+    deserted: Callable[[], Collection[str]] = tuple
+    """The models that are to be decoded in other processes, and have none at the moment."""
+    max_deserted_s: float = 60.0
     _ticks: int = 0
     _began: dict[tuple[str, int], int] = field(default_factory=dict)
+    _deserted: dict[str, int] = field(default_factory=dict)
     _ticks_since_beat: int = 0
 
     def beat(self) -> None:
@@ -70,6 +74,10 @@ class Watch:
         for (name, _), tick in self._began.items():
             if (self._ticks - tick) * TICK_S >= self.max_decode_s:
                 return f"a decode of {name} has taken {self.max_decode_s:g} s and may hang"
+        self._deserted = {name: self._deserted.get(name, self._ticks) for name in self.deserted()}
+        for name, tick in self._deserted.items():
+            if (self._ticks - tick) * TICK_S >= self.max_deserted_s:
+                return f"{name} has had no worker for {self.max_deserted_s:g} s"
         return None
 
 

@@ -5,16 +5,20 @@ python -m service.workers TASK
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
-from service.core.hypothesis import Samples
-from service.process import ExitStatus, resident_bytes
+import structlog
+
+from service.core.hypothesis import Hypothesis, Samples
+from service.process import ExitStatus, exit_now, resident_bytes
 from service.recognizers import registry
 from service.recognizers.base import ModelUnavailableError, Recognizer, RecognizerStream
+from service.recognizers.doubt import Doubt
 from service.recognizers.warming import warm_up
 from service.telemetry import configure_logging
 from service.workers import memory
@@ -32,33 +36,66 @@ from service.workers.messages import (
     fault_of,
 )
 
+log = structlog.get_logger()
+
 
 class Decoder:
-    """A recognizer, and the segments that are being heard by it."""
+    """A recognizer, and the segments that are being heard by it.
 
-    def __init__(self, recognizer: Recognizer) -> None:
-        """Begin with none."""
+    After some decodes in a row that raised it is tried on audio of our own, which every sound
+    model can decode. If that fails as well, the worker ends: that another one takes its place
+    may help, and it would draw decodes to itself, since those that fail do not take long.
+    """
+
+    def __init__(self, recognizer: Recognizer, give_up: Callable[[], NoReturn]) -> None:
+        """Begin with none.
+
+        Args:
+            recognizer: What decodes.
+            give_up: Ends the process.
+        """
         self._recognizer = recognizer
+        self._give_up = give_up
         self._streams: dict[int, RecognizerStream] = {}
+        self._lock = threading.Lock()
+        self._doubt = Doubt()
 
     def answer(self, request: Decode, lane: Samples) -> Answer:
         """Decode; what the recognizer raises is the answer as well."""
         try:
-            if request.options is not None:
-                self.leave(request.stream)
-                stream = self._recognizer.open_stream(request.options)
-                self._streams[request.stream] = stream
-            stream = self._streams[request.stream]
-            window = memory.read(lane, request.samples, request.context, request.agreed_words)
-            return Answer(stream.final(window) if request.is_final else stream.interim(window))
+            answer = Answer(self._hear(request, lane))
         except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-            return Answer(fault=fault_of(error, traceback.format_exc()))
+            answer = Answer(fault=fault_of(error, traceback.format_exc()))
+        has_failed = answer.fault is not None
+        with self._lock:
+            is_due = self._doubt.decoded(is_interim=not request.is_final, has_failed=has_failed)
+            if is_due:
+                self._doubt.clear()
+        if is_due:
+            self._try_out()
+        return answer
 
     def leave(self, number: int) -> None:
         """Free the state of a segment, if there is any."""
         stream = self._streams.pop(number, None)
         if stream is not None:
             stream.close()
+
+    def _hear(self, request: Decode, lane: Samples) -> Hypothesis | None:
+        if request.options is not None:
+            self.leave(request.stream)
+            self._streams[request.stream] = self._recognizer.open_stream(request.options)
+        stream = self._streams[request.stream]
+        window = memory.read(lane, request.samples, request.context, request.agreed_words)
+        return stream.final(window) if request.is_final else stream.interim(window)
+
+    def _try_out(self) -> None:
+        try:
+            warm_up(self._recognizer)
+        except Exception:
+            log.exception("the model fails on audio of our own as well")
+            self._give_up()
+        log.warning("decodes fail, but the model is sound")
 
 
 def main(task: Task) -> ExitStatus:
@@ -72,7 +109,7 @@ def main(task: Task) -> ExitStatus:
     except ModelUnavailableError as error:
         control.send_bytes(STARTED.dump_json(Started(fault=fault_of(error, ""))))
         return ExitStatus.NO_MODEL
-    decoder = Decoder(recognizer)
+    decoder = Decoder(recognizer, lambda: exit_now(ExitStatus.FAILED, lines.drain))
     longest_s = recognizer.capabilities.longest_window_s
     windows = memory.NamelessFile(task.memory).map(len(task.lanes), longest_s, is_writable=False)
     for number, samples in zip(task.lanes, windows, strict=True):
@@ -84,8 +121,7 @@ def main(task: Task) -> ExitStatus:
             decoder.leave(int.from_bytes(control.recv_bytes()))
     except (EOFError, OSError):
         # The server has gone, or wants no more. What is loaded goes with the process.
-        lines.drain()
-        os._exit(ExitStatus.STOPPED)
+        exit_now(ExitStatus.STOPPED, lines.drain)
 
 
 def _load(task: Task) -> tuple[Recognizer, int]:

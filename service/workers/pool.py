@@ -25,11 +25,12 @@ class Backoff:
     """How long to wait before a worker is replaced.
 
     Not at all the first time; each time that the next one does not live long either, twice as
-    long, so that a model which kills its workers does not take the machine with it.
+    long, so that a model which kills its workers does not take the machine with it. Not long
+    in the end: what kills them may be the audio of one client, and all others wait as well.
     """
 
     first_s: float = 0.5
-    most_s: float = 30.0
+    most_s: float = 5.0
     long_life_s: float = 60.0
     _next_s: float = 0.0
 
@@ -166,7 +167,9 @@ class WorkerPool:
     def _load(self, worker: Worker, first: Future[Loaded]) -> Loaded:
         """Wait until a worker has its model, and the same one as those before it."""
         try:
-            loaded = worker.wait_until_ready()
+            # The first may download a model; for what it has found, nobody waits forever.
+            limit_s = self._launch.max_reload_s if first.done() else None
+            loaded = worker.wait_until_ready(limit_s)
             if not first.done() or loaded.capabilities == first.result().capabilities:
                 return loaded
         except BaseException:

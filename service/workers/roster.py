@@ -30,9 +30,9 @@ class Roster:
             return {model: self._losses[model] for model in self._ready}
 
     @property
-    def is_complete(self) -> bool:
-        """Whether each model has one at least."""
-        return all(self.ready.values())
+    def deserted(self) -> frozenset[str]:
+        """The models that have none."""
+        return frozenset(model for model, pids in self.ready.items() if not pids)
 
     def joined(self, model: str, pid: int) -> None:
         """Note that a worker is ready."""

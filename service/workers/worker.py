@@ -44,6 +44,8 @@ class Launch:
     """Decodes at the same time in one worker, at most."""
     max_decode_s: float
     """A decode that takes longer is taken to hang, and its worker is killed."""
+    max_reload_s: float
+    """A worker that takes longer to load what others have loaded before is killed."""
     log_level: str
     log_format: str
 
@@ -110,14 +112,17 @@ class Worker:
         """Whether it is ready, and nothing is known against decoding in it."""
         return self._is_usable
 
-    def wait_until_ready(self) -> Loaded:
+    def wait_until_ready(self, limit_s: float | None = None) -> Loaded:
         """Return what it has loaded.
 
         Raises:
-            ModelUnavailableError: the model cannot be loaded, or the process died of it.
+            ModelUnavailableError: the model cannot be loaded, or the process died of it, or
+                was killed since it took longer than the limit.
         """
         try:
-            started = STARTED.validate_json(self._control.recv_bytes())
+            started = STARTED.validate_json(
+                self._receive(self._control, limit_s, "loading the model")
+            )
         except (EOFError, OSError) as error:
             raise ModelUnavailableError(
                 f"the process that loaded model {self._spec!r} {self.wait()}; the log says more"
@@ -184,7 +189,9 @@ class Worker:
         try:
             memory.write(lane.samples, window)
             lane.connection.send_bytes(DECODE.dump_json(request))
-            answer = ANSWER.validate_json(self._receive(lane.connection))
+            answer = ANSWER.validate_json(
+                self._receive(lane.connection, self._max_decode_s, "a decode")
+            )
         except (EOFError, OSError) as error:
             self._is_usable = False
             raise WorkerFailedError from error
@@ -224,12 +231,12 @@ class Worker:
             return f"ended with status {status}"
         return f"was ended by {signal.Signals(-status).name}"
 
-    def _receive(self, connection: Connection) -> bytes:
+    def _receive(self, connection: Connection, limit_s: float | None, what: str) -> bytes:
         waited_s = 0.0
         while not connection.poll(TICK_S):
             waited_s += TICK_S
-            if waited_s >= self._max_decode_s:
-                self._verdict = f"was killed: a decode took {self._max_decode_s:g} s and may hang"
+            if limit_s is not None and waited_s >= limit_s:
+                self._verdict = f"was killed: {what} took {limit_s:g} s and may hang"
                 self.kill()
                 raise EOFError
         return connection.recv_bytes()

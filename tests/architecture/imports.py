@@ -26,6 +26,7 @@ ALLOWED_OURS = {
     "service.recognizers.guards": ("service.core",),
     "service.recognizers.batching": (),
     "service.recognizers.hub": ("service.core", "service.recognizers.base"),
+    "service.recognizers.doubt": (),
     "service.recognizers.warming": ("service.core", "service.recognizers.base"),
     "service.recognizers.registry": ("service.core", "service.recognizers"),
     # An engine may be spread over files that begin with its name.
@@ -41,6 +42,7 @@ ALLOWED_OURS = {
     "service.engine": (
         "service.core",
         "service.recognizers.base",
+        "service.recognizers.doubt",
         "service.recognizers.warming",
         "service.engine",
         "service.telemetry",

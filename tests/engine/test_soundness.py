@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from service.core.decoding import JobKind
-from service.engine.soundness import MAX_FAILURES, Soundness
+from service.engine.soundness import Soundness
+from service.recognizers.doubt import MAX_FAILURES
 
 
 class Trial:

@@ -149,6 +149,19 @@ def test_a_dead_thread_is_found_at_once(workers):
     assert "died" in watch.tick()
 
 
+def test_a_model_without_workers_is_given_up_in_the_end(workers):
+    """Not while there is one in between; each model's time is its own."""
+    deserted: set[str] = set()
+    watch = Watch({"model": workers}, 10, 5, lambda: deserted, 4 * TICK_S)
+    for turn in range(20):
+        deserted = {"model"} if turn % 4 else {"other"}
+        assert watch.tick() is None
+    deserted = {"other"}
+    found = [watch.tick() for _ in range(5)]
+    assert found[:4] == [None] * 4
+    assert "other has had no worker" in found[4]
+
+
 def test_a_loop_that_beats_is_not_blocked(workers):
     """Blocked is who does not beat for long, whatever the clock says."""
     watch = Watch({"model": workers}, max_decode_s=10, max_block_s=4 * TICK_S)

@@ -1,6 +1,9 @@
 """A worker with a scripted recognizer that fails on certain words; for tests.
 
 python -m tests.workers.faulty_worker TASK   as python -m service.workers
+
+It does not come so far as to load its model while there is a file that SPOILED names: it ends
+with the status that the file says, or hangs if that says nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from service.core.errors import InvalidFieldError
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
@@ -26,6 +30,12 @@ RAISES, REFUSES, HANGS, EXITS, IS_KILLED, FAULTS = (
 )
 """What a decode does that hears the word."""
 
+BREAKS = "november"
+"""From then on every decode in the worker raises."""
+
+SPOILED = "SPOILED_WORKERS"
+"""Of the environment."""
+
 REFUSED = "tlh"
 """A language that is refused when a stream is opened."""
 
@@ -39,7 +49,9 @@ class FaultyStream(scripted.ScriptedStream):
     def final(self, window: Window) -> Hypothesis:
         hypothesis = scripted.ScriptedStream.final(self, window)
         heard = {word.text for word in hypothesis.words}
-        if RAISES in heard:
+        if BREAKS in heard:
+            _broken.set()
+        if RAISES in heard or _broken.is_set():
             raise RuntimeError("the weights are of paper")
         if REFUSES in heard:
             raise InvalidFieldError("no papa here", "phrases[0].text", {"limit": "0"})
@@ -56,6 +68,18 @@ class FaultyStream(scripted.ScriptedStream):
         return hypothesis
 
 
+_broken = threading.Event()
+
+
+def _spoil(file: Path) -> None:
+    """Do what befalls workers that are started now."""
+    if file.exists():
+        status = file.read_text(encoding="utf-8")
+        if status:
+            os._exit(int(status))
+        threading.Event().wait()
+
+
 def _open_stream(_: object, options: DecodeOptions) -> FaultyStream:
     if options.language == REFUSED:
         raise InvalidFieldError("no Klingon", "language_code")
@@ -63,5 +87,6 @@ def _open_stream(_: object, options: DecodeOptions) -> FaultyStream:
 
 
 if __name__ == "__main__":
+    _spoil(Path(os.environ.get(SPOILED, "no such file")))
     scripted.ScriptedRecognizer.open_stream = _open_stream
     sys.exit(main(TASK.validate_json(sys.argv[1])))

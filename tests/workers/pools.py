@@ -46,14 +46,19 @@ class Watched:
         return self.roster.ready.get(self._model, frozenset())
 
 
-def launch(spec: str = "scripted", max_decode_s: float = 60.0) -> Launch:
-    """Return how workers are started that decode twice at the same time."""
-    return Launch(spec, 1, 2, max_decode_s, "info", "json")
+def launch(limit_s: float = WAIT_S, spec: str = "scripted") -> Launch:
+    """Return how workers are started that decode twice at the same time.
+
+    Args:
+        limit_s: After which a decode, or loading anew, is taken to hang.
+        spec: Of the model.
+    """
+    return Launch(spec, 1, 2, limit_s, limit_s, "info", "json")
 
 
 def remote(spec: str, roster: Roster | None = None) -> RemoteRecognizer:
     """Load a model into two workers."""
-    return RemoteRecognizer(WorkerPool(spec, launch(spec), 2, roster or Roster()))
+    return RemoteRecognizer(WorkerPool(spec, launch(spec=spec), 2, roster or Roster()))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from service.core.errors import InvalidFieldError
 from service.core.hypothesis import DecodeOptions, Window
 from service.engine.refusals import WorkerFailedError
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.doubt import MAX_FAILURES
 from service.recognizers.scripted import ScriptedRecognizer
 from service.workers.messages import RemoteError
 from service.workers.pool import Backoff, WorkerPool
@@ -24,6 +25,7 @@ from service.workers.remote import RemoteRecognizer, RemoteStream
 from service.workers.roster import Roster
 from tests.tones import tones
 from tests.workers.faulty_worker import (
+    BREAKS,
     EXITS,
     FAULTS,
     HANGS,
@@ -31,6 +33,7 @@ from tests.workers.faulty_worker import (
     RAISES,
     REFUSED,
     REFUSES,
+    SPOILED,
 )
 from tests.workers.pools import HANGS_S, Watched, faulty_workers, launch, no_replacements
 
@@ -44,10 +47,18 @@ def watched() -> Watched:
 
 
 @pytest.fixture
+def spoiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """While this file is there, workers do not become ready."""
+    file = tmp_path / "spoiled"
+    monkeypatch.setenv(SPOILED, str(file))
+    return file
+
+
+@pytest.fixture
 def recognizer(watched: Watched) -> Iterator[RemoteRecognizer]:
     """Two workers."""
     with faulty_workers():
-        pool = WorkerPool(MODEL, launch(max_decode_s=HANGS_S), 2, watched.roster)
+        pool = WorkerPool(MODEL, launch(HANGS_S), 2, watched.roster)
         yield RemoteRecognizer(pool)
         pool.close()
 
@@ -128,11 +139,51 @@ def test_a_model_that_kills_its_workers_is_started_ever_more_slowly(recognizer, 
 
 
 def test_the_wait_before_a_replacement_doubles_and_is_forgotten():
-    """None at first, then 0.5 s and twice as much each time, up to 30 s; a long life resets."""
+    """None at first, then 0.5 s and twice as much each time, up to 5 s; a long life resets."""
     backoff = Backoff()
     assert [backoff.delay_s(1.0) for _ in range(5)] == [0.0, 0.5, 1.0, 2.0, 4.0]
-    assert max(backoff.delay_s(59.9) for _ in range(10)) == 30.0
+    assert max(backoff.delay_s(59.9) for _ in range(10)) == 5.0
     assert [backoff.delay_s(60.0), backoff.delay_s(0.0)] == [0.0, 0.5]
+
+
+def test_a_replacement_that_hangs_while_it_loads_is_killed(recognizer, watched, spoiled):
+    """What others have loaded before takes no longer than a stated time; then it is tried anew."""
+    spoiled.touch()
+    victim, other = watched.pids
+    os.kill(victim, signal.SIGKILL)
+    watched.wait_for(lambda pids: pids == {other})
+    hanging = []
+    while not hanging:
+        children = psutil.Process().children()
+        hanging = [child for child in children if child.pid not in {victim, other}]
+    psutil.wait_procs(hanging)
+    spoiled.unlink()
+    assert victim not in watched.wait_for(lambda pids: len(pids) == 2)
+    assert watched.roster.losses == {MODEL: 1}
+
+
+def test_a_worker_whose_every_decode_raises_is_replaced(recognizer, watched):
+    """It draws no streams to itself for long: it fails on our own audio, too, and ends."""
+    before = watched.pids
+    with pytest.raises(RemoteError):
+        _hear(recognizer, f"alfa {BREAKS}")
+    while watched.pids == before:
+        with suppress(RemoteError, WorkerFailedError):
+            assert _hear(recognizer, "alfa") == "alfa"
+    watched.wait_for(lambda pids: len(pids) == 2 and pids != before)
+    assert watched.roster.losses == {MODEL: 1}
+    for _ in range(4):
+        assert _hear(recognizer, "golf") == "golf"
+
+
+def test_audio_that_no_decode_survives_costs_no_worker(recognizer, watched):
+    """However many decodes in a row raise, a sound model goes on."""
+    before = watched.pids
+    for _ in range(4 * MAX_FAILURES):
+        with pytest.raises(RemoteError):
+            _hear(recognizer, f"alfa {RAISES}")
+    assert _hear(recognizer, "alfa") == "alfa"
+    assert watched.pids == before
 
 
 def test_errors_cross_as_what_they_are(recognizer):
@@ -163,7 +214,7 @@ def test_a_window_that_is_too_long_harms_nobody(recognizer):
 def test_a_model_that_cannot_be_loaded_says_why():
     """The sentence is the one that the recognizer has for it, and no process is left."""
     with pytest.raises(ModelUnavailableError, match="takes no argument"):
-        WorkerPool("x", launch("scripted:nothing"), 2, Roster())
+        WorkerPool("x", launch(spec="scripted:nothing"), 2, Roster())
     assert not _workers()
 
 

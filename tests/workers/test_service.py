@@ -22,7 +22,7 @@ from tests.recognizers.small_deepspeech_model import SCORER, SMALL, functions
 from tests.rpc.streams import audio, config, text, until
 from tests.rpc.streams import recognize as answers
 from tests.tones import pcm, tones
-from tests.workers.faulty_worker import EXITS, HANGS, IS_KILLED
+from tests.workers.faulty_worker import EXITS, HANGS, IS_KILLED, SPOILED
 from tests.workers.pools import HANGS_S, faulty_workers, no_replacements
 
 OPTIONS = {"workers": 2, "decodes": 2, "max_decode_s": HANGS_S, "max_streams": 4}
@@ -195,6 +195,41 @@ async def test_workers_leave_ctrl_c_to_the_server():
         assert (outcome.code, text(outcome.transcripts)) == ("OK", "alfa golf")
         assert await asyncio.to_thread(process.wait) == 0
         assert not psutil.wait_procs(workers, timeout=30)[1]
+
+
+async def test_a_model_that_stays_without_workers_ends_the_process(tmp_path, monkeypatch):
+    """Not ready at once, new streams refused; with status 1 once it has lasted."""
+    spoiled = tmp_path / "spoiled"
+    monkeypatch.setenv(SPOILED, str(spoiled))
+    options = ("--workers", "1", "--max-deserted-s", "2", "--log-level", "info")
+    with service(*options, module="tests.workers.faulty_service") as process:
+        async with grpc.aio.insecure_channel(process.address) as channel:
+            request = health_pb2.HealthCheckRequest(service="readiness")
+            watch = health_pb2_grpc.HealthStub(channel).Watch(request)
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+            spoiled.write_text("9", encoding="utf-8")
+            [worker] = _family(process.popen.pid)
+            worker.kill()
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            watch.cancel()
+        assert await asyncio.to_thread(process.wait) == 1
+        log = process.log.read_text(encoding="utf-8")
+        assert "has had no worker for 2 s" in log
+        assert "ended with status 9" in log
+
+
+async def test_audio_that_kills_each_worker_does_not_end_the_server():
+    """A worker that becomes ready is sound: what clients send costs their own streams."""
+    options = ("--workers", "1", "--max-deserted-s", "60")
+    with service(*options, module="tests.workers.faulty_service") as process:
+        losses = 0
+        while losses < 4:
+            failed = await recognize(process.address, chunks(f"alfa {IS_KILLED}"))
+            assert (failed.code, failed.reason) == ("UNAVAILABLE", "WORKER_FAILED")
+            losses = sum("a worker has failed" in line["event"] for line in process.lines())
+        await until(lambda: "was replaced" in process.lines()[-1]["event"])
+        assert text((await recognize(process.address, chunks("alfa"))).transcripts) == "alfa"
+        assert process.is_alive
 
 
 async def test_what_a_worker_raises_is_logged_with_its_stack():
