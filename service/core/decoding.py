@@ -105,6 +105,12 @@ class Decoding:
         return next(starts, None)
 
     @property
+    def due_segment_id(self) -> int | None:
+        """The oldest segment that still wants its final; None if none does."""
+        ids = (item.segment_id for item in self._due if isinstance(item, Segment))
+        return next(ids, None)
+
+    @property
     def heard_samples(self) -> int:
         """End of the audio that was heard for the newest interim or final."""
         return self._heard_samples
