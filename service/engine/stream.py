@@ -78,7 +78,7 @@ class LiveStream:
         """The segment that wants its final next, and since when it could have been decoded."""
         self._interim_due_s: float | None = None
         """Since when an interim has been wanted, and nothing been decoded."""
-        self._timed: Timed[Hypothesis | None] | None = None
+        self._timed: Timed | None = None
         self._lined_up_s = 0.0
         self._is_finished = False
         self._is_closed = False

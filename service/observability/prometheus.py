@@ -6,10 +6,7 @@ callers only so many have a name.
 
 from __future__ import annotations
 
-import math
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -20,17 +17,11 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
 
 from service.core.events import Event, FinalResult
 from service.engine.callers import Caller
 from service.engine.observer import Decode
+from service.observability.collectors import AudioSeconds, BatchSizes, Counts, Workers
 from service.rpc.record import CallObserver, Metadata, Record
 
 MAX_CALLERS = 100
@@ -46,7 +37,7 @@ UNARY = "unary"
 WAITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 LAGS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 DURATIONS_S = (1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 86_400)
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+AMPLIFICATIONS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 50.0)
 FACTORS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0)
 
 
@@ -65,9 +56,9 @@ class Facts:
     """Of each model that batches: how many batches there have been of each size."""
     memory_bytes: Callable[[], float]
     """Of the server and its workers."""
-    workers_ready: Callable[[], Mapping[str, int]]
+    workers_ready: Counts
     """Of each model; none of them where the server itself decodes."""
-    workers_lost: Callable[[], Mapping[str, int]]
+    workers_lost: Counts
 
 
 class Metrics:
@@ -121,7 +112,7 @@ class Metrics:
         )
         self.decoded_audio = counter(
             "asr_decoded_audio_seconds",
-            "Audio given to the recognizer, counted as often as it was",
+            "Audio that the recognizer computed, counted as often as it did",
             "model",
             "kind",
         )
@@ -130,6 +121,12 @@ class Metrics:
             "Time of workers for a second of audio, of each call",
             ("model",),
             FACTORS,
+        )
+        self.amplification = histogram(
+            "asr_amplification",
+            "Audio computed for a second of audio received, of each call",
+            ("model",),
+            AMPLIFICATIONS,
         )
         self.foreseen = counter(
             "asr_speculative_finals",
@@ -180,7 +177,7 @@ class Metrics:
         gauge(
             "asr_memory_bytes", "Of the server and its workers; what they share counts once"
         ).set_function(facts.memory_bytes)
-        self.registry.register(Workers(facts))
+        self.registry.register(Workers(facts.workers_ready, facts.workers_lost))
 
     def caller_label(self, caller: Caller) -> str:
         """Return how a caller is called here."""
@@ -191,94 +188,6 @@ class Metrics:
                 return OTHER
             self._callers.add(caller.label)
         return caller.label
-
-
-class Workers(Collector):
-    """The processes that decode, as they are when somebody looks."""
-
-    def __init__(self, facts: Facts) -> None:
-        """Ask there."""
-        self._facts = facts
-
-    def collect(self) -> Iterable[Metric]:
-        """Return their numbers."""
-        ready = GaugeMetricFamily(
-            "asr_workers_ready", "Processes that decode, by model", labels=["model"]
-        )
-        lost = CounterMetricFamily(
-            "asr_workers_lost", "Processes that died and were to be replaced", labels=["model"]
-        )
-        for family, counts in (
-            (ready, self._facts.workers_ready()),
-            (lost, self._facts.workers_lost()),
-        ):
-            for model, number in counts.items():
-                family.add_metric([model], number)
-        return [ready, lost]
-
-
-class AudioSeconds(Collector):
-    """Audio that has come, also that of calls that still run.
-
-    Asked of the streams when somebody looks, so that no message costs anything.
-    """
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Begin with none."""
-        self._lock = threading.Lock()
-        self._ended: defaultdict[str, float] = defaultdict(float)
-        self._open: dict[object, tuple[str, Callable[[], float]]] = {}
-        registry.register(self)
-
-    def add(self, call: object, model: str, received_s: Callable[[], float]) -> None:
-        """Count a stream from now on."""
-        with self._lock:
-            self._open[call] = (model, received_s)
-
-    def end(self, call: object) -> None:
-        """Keep what a stream has brought; without one, nothing."""
-        with self._lock:
-            model, received_s = self._open.pop(call, ("", float))
-            if model:
-                self._ended[model] += received_s()
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the sums."""
-        family = CounterMetricFamily("asr_audio_seconds", "Audio received", labels=["model"])
-        # So that no call is counted twice or not at all while it ends.
-        with self._lock:
-            sums = self._ended.copy()
-            for model, received_s in self._open.values():
-                sums[model] += received_s()
-        for model, seconds in sums.items():
-            family.add_metric([model], seconds)
-        return [family]
-
-
-class BatchSizes(Collector):
-    """Sizes of batches, as recognizers have counted them.
-
-    Asked of them when somebody looks: a recognizer knows nothing of metrics.
-    """
-
-    def __init__(self, batch_sizes: Callable[[], Mapping[str, Mapping[int, int]]]) -> None:
-        """Ask this, from the thread of whoever looks."""
-        self._batch_sizes = batch_sizes
-
-    def collect(self) -> Iterable[Metric]:
-        """Return a histogram for each model."""
-        family = HistogramMetricFamily(
-            "asr_batch_size", "Decodes that were computed at once", labels=["model"]
-        )
-        for model, sizes in self._batch_sizes().items():
-            bounds = [(str(float(bound)), bound) for bound in BATCHES]
-            buckets = [
-                (name, sum(count for size, count in sizes.items() if size <= bound))
-                for name, bound in [*bounds, ("+Inf", math.inf)]
-            ]
-            total = sum(size * count for size, count in sizes.items())
-            family.add_metric([model], buckets, sum_value=total)
-        return [family]
 
 
 @dataclass(slots=True, eq=False)
@@ -329,6 +238,8 @@ class _Call:
             metrics.refusals.labels(record.outcome).inc()
         if record.real_time_factor is not None:
             metrics.factor.labels(self.model).observe(record.real_time_factor)
+        if record.amplification is not None:
+            metrics.amplification.labels(self.model).observe(record.amplification)
         caller = metrics.caller_label(record.caller)
         metrics.caller_calls.labels(caller).inc()
         metrics.caller_audio.labels(caller).inc(record.received_s)

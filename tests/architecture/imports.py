@@ -131,7 +131,11 @@ RESTRICTED = {
     "transformers": ("service.recognizers.transformers*",),
     "uvloop": ("service.app", "service.__main__"),
     "cryptography": ("service.rpc.tls", "service.access.signed_tokens"),
-    "prometheus_client": ("service.observability.prometheus", "service.monitoring"),
+    "prometheus_client": (
+        "service.observability.prometheus",
+        "service.observability.collectors",
+        "service.monitoring",
+    ),
     "opentelemetry": ("service.observability.tracing",),
     "jwt": ("service.access.signed_tokens",),
     "pydantic": ("service.settings", "service.options", "service.workers.messages"),
@@ -167,6 +171,7 @@ LAZY = (
     "service.recognizers.whisper*",
     "service.recognizers.transformers*",
     "service.observability.prometheus",
+    "service.observability.collectors",
     "service.observability.tracing",
 )
 """Modules that may load heavy libraries at their top, and are themselves imported
