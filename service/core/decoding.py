@@ -17,6 +17,12 @@ from service.core.history import SampleBuffer, SpeechHistory
 from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, Hypothesis, Window
 from service.core.interims import GrowingSegment, InterimRules
 
+MOST_IN_VAIN = 4
+IN_VAIN_WITHIN_S = 8.0
+"""Of so much of a stream's audio, at most so many finals decoded ahead of time are thrown away,
+however often its speaker hesitates: a pause behind them is waited out. In read speech
+about one in ten seconds is (benchmarks.amplification)."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodingRules:
@@ -96,6 +102,8 @@ class Decoding:
         self._growing: GrowingSegment | None = None
         self._heard_samples = 0
         self._ahead: tuple[Segment, Hypothesis] | None = None
+        self._in_vain_samples: deque[int] = deque(maxlen=MOST_IN_VAIN)
+        """Ends of the newest segments that went on behind their final ahead of time."""
         self._job: DecodeJob | None = None
 
     @property
@@ -103,6 +111,12 @@ class Decoding:
         """Begin of the oldest segment that still wants its final; None if none does."""
         starts = (item.start_samples for item in self._due if isinstance(item, Segment))
         return next(starts, None)
+
+    @property
+    def due_segment_id(self) -> int | None:
+        """The oldest segment that still wants its final; None if none does."""
+        ids = (item.segment_id for item in self._due if isinstance(item, Segment))
+        return next(ids, None)
 
     @property
     def heard_samples(self) -> int:
@@ -154,6 +168,8 @@ class Decoding:
         kind, segment = wanted
         if kind is JobKind.CONFIRMING_INTERIM and not may_confirm:
             kind = JobKind.INTERIM
+        if kind is JobKind.SPECULATIVE_FINAL:
+            self._throw_away()
         self._job = self._job_for(kind, segment)
         return self._job
 
@@ -167,6 +183,7 @@ class Decoding:
         if hypothesis is None:
             return
         if job.kind is JobKind.FINAL:
+            self._throw_away()
             self._finalize_next(job.segment, hypothesis)
             return
         if job.kind is JobKind.SPECULATIVE_FINAL:
@@ -183,10 +200,24 @@ class Decoding:
         if self._open is None:
             return None
         segment = self._open.so_far
-        if self._open.is_settled and self._rules.speculation:
+        if self._open.is_settled and self._may_foresee(segment):
             is_done = self._ahead is not None and self._ahead[0] == segment
             return None if is_done else (JobKind.SPECULATIVE_FINAL, segment)
         return self._next_interim(self._open)
+
+    def _may_foresee(self, segment: Segment) -> bool:
+        """Whether a final may be decoded ahead of time, though it may be in vain."""
+        if not self._rules.speculation:
+            return False
+        oldest = self._in_vain_samples[0] if len(self._in_vain_samples) == MOST_IN_VAIN else None
+        within_samples = round(IN_VAIN_WITHIN_S * SAMPLE_RATE_HZ)
+        return oldest is None or segment.end_samples - oldest >= within_samples
+
+    def _throw_away(self) -> None:
+        """Let go of the final that was decoded ahead of time, if there is one."""
+        if self._ahead is not None:
+            self._in_vain_samples.append(self._ahead[0].end_samples)
+            self._ahead = None
 
     def _next_interim(self, open_segment: OpenSegment) -> tuple[JobKind, Segment] | None:
         segment, begin_samples = open_segment.so_far, open_segment.speech_start_samples

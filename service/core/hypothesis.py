@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,9 @@ class Hypothesis:
     """0 to 1, or None where the model cannot say."""
     alternatives: tuple[Alternative, ...] = ()
     """Best first, the hypothesis itself not among them."""
+    heard_samples: int | None = field(default=None, compare=False)
+    """Audio that the model computed for this, as often as it did, without padding. None where
+    that is the segment for an interim, and the whole window for a final."""
 
     @property
     def text(self) -> str:

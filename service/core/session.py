@@ -106,6 +106,11 @@ class RecognitionSession:
         """What is to be decoded next; None if nothing is, or a job is out."""
         return self._decoding.wanted
 
+    @property
+    def due_segment_id(self) -> int | None:
+        """The segment that wants its final next; None if none does."""
+        return self._decoding.due_segment_id
+
     def take_job(self, *, may_confirm: bool = True) -> DecodeJob | None:
         """Return the job that is to be done now, of all audio so far; None if there is none.
 

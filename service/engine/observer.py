@@ -9,13 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from service.core.decoding import DecodeJob, JobKind
 from service.core.events import Event
-from service.core.hypothesis import SAMPLE_RATE_HZ
-
-Result = TypeVar("Result")
+from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Decode:
     kind: JobKind
     segment_id: int
     heard_s: float
-    """Audio that the recognizer was given: the segment and what lies before it."""
+    """Audio that the model computed, counted as often as it did, without padding."""
     queued_s: float
     """Time between being wanted and being begun."""
     ran_s: float
@@ -71,28 +69,38 @@ class Nobody:
 NOBODY = Nobody()
 
 
-class Timed(Generic[Result]):
+class Timed:
     """A decode that notes when it begins and ends."""
 
-    def __init__(self, job: DecodeJob, decode: Callable[[], Result], wanted_s: float) -> None:
+    def __init__(
+        self, job: DecodeJob, decode: Callable[[], Hypothesis | None], wanted_s: float
+    ) -> None:
         """Do this, which has been wanted since then, by ``time.monotonic``."""
         self._job = job
         self._decode = decode
         self._wanted_s = self._began_s = self._ended_s = wanted_s
+        self._heard_samples: int | None = None
 
-    def __call__(self) -> Result:
+    def __call__(self) -> Hypothesis | None:
         """Do it, in a worker thread."""
         self._began_s = time.monotonic()
         try:
-            return self._decode()
+            hypothesis = self._decode()
         finally:
             self._ended_s = time.monotonic()
+        if hypothesis is not None:
+            self._heard_samples = hypothesis.heard_samples
+        return hypothesis
 
     @property
     def report(self) -> Decode:
         """What there is to tell when it has been done."""
         window = self._job.window
-        heard = len(window.samples) + sum(len(before.samples) for before in window.context)
+        heard = self._heard_samples
+        if heard is None:
+            heard = len(window.samples)
+            if self._job.kind is not JobKind.INTERIM:
+                heard += sum(len(before.samples) for before in window.context)
         return Decode(
             kind=self._job.kind,
             segment_id=self._job.segment.segment_id,

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 
-from service.core.decoding import DecodeJob, JobKind
+from service.core.decoding import INTERIMS, DecodeJob, JobKind
 from service.core.events import Cursors, StreamEnding, Update
 from service.core.hypothesis import DecodeOptions, Hypothesis
 from service.core.session import RecognitionSession
@@ -74,7 +74,11 @@ class LiveStream:
         self._segment: tuple[int, RecognizerStream] | None = None
         self._turn: tuple[JobKind, Future[Hypothesis | None]] | None = None
         self._job: DecodeJob | None = None
-        self._timed: Timed[Hypothesis | None] | None = None
+        self._due: tuple[int | None, float] = None, 0.0
+        """The segment that wants its final next, and since when it could have been decoded."""
+        self._interim_due_s: float | None = None
+        """Since when an interim has been wanted, and nothing been decoded."""
+        self._timed: Timed | None = None
         self._lined_up_s = 0.0
         self._is_finished = False
         self._is_closed = False
@@ -182,6 +186,9 @@ class LiveStream:
         for update in updates:
             self._observer.happened(update.event)
         self._outbox.extend(updates)
+        due = self._session.due_segment_id
+        if due != self._due[0]:
+            self._due = due, self._scheduler.now_s
         if self._job is None:
             self._line_up(self._session.wanted)
         if self._turn is None and self._session.is_done:
@@ -200,7 +207,7 @@ class LiveStream:
         if kind is None:
             return
         self._lined_up_s = time.monotonic()
-        future = self._scheduler.line_up(kind, self._caller, self._begin)
+        future = self._scheduler.line_up(kind, self._caller, self._begin, self._due_s(kind))
         self._turn = (kind, future)
         loop = asyncio.get_running_loop()
 
@@ -211,11 +218,22 @@ class LiveStream:
 
         future.add_done_callback(done)
 
-    def _begin(self, others_wait: bool) -> Callable[[], Hypothesis | None] | None:  # noqa: FBT001
+    def _due_s(self, kind: JobKind) -> float | None:
+        """Since when what is wanted could have been decoded; None is now."""
+        if kind is JobKind.FINAL:
+            return self._due[1]
+        if kind not in INTERIMS:
+            return None
+        if self._interim_due_s is None:
+            self._interim_due_s = self._scheduler.now_s
+        return self._interim_due_s
+
+    def _begin(self, has_time: bool) -> Callable[[], Hypothesis | None] | None:  # noqa: FBT001
         """Take the job that is to be done now."""
-        self._job = None if self._is_closed else self._session.take_job(may_confirm=not others_wait)
+        self._job = None if self._is_closed else self._session.take_job(may_confirm=has_time)
         if self._job is None:
             return None
+        self._interim_due_s = None
         self._foresight.wanted(self._job)
         stream = self._segment_stream(self._job.segment.segment_id)
         decode = stream.interim if self._job.kind is JobKind.INTERIM else stream.final

@@ -1,4 +1,4 @@
-"""Metrics that are asked for when somebody looks, from the thread of whoever does."""
+"""Metrics that are asked for when somebody looks, and otherwise cost nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,35 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+Counts = Callable[[], Mapping[str, int]]
+"""A number for each model."""
+
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Workers(Collector):
+    """The processes that decode, as they are when somebody looks."""
+
+    def __init__(self, ready: Counts, lost: Counts) -> None:
+        """Ask these, from the thread of whoever looks."""
+        self._ready = ready
+        self._lost = lost
+
+    def collect(self) -> Iterable[Metric]:
+        """Return their numbers."""
+        ready = GaugeMetricFamily(
+            "asr_workers_ready", "Processes that decode, by model", labels=["model"]
+        )
+        lost = CounterMetricFamily(
+            "asr_workers_lost", "Processes that died and were to be replaced", labels=["model"]
+        )
+        for family, counts in (
+            (ready, self._ready()),
+            (lost, self._lost()),
+        ):
+            for model, number in counts.items():
+                family.add_metric([model], number)
+        return [ready, lost]
 
 
 class AudioSeconds(Collector):
@@ -81,27 +109,3 @@ class BatchSizes(Collector):
             total = sum(size * count for size, count in sizes.items())
             family.add_metric([model], buckets, sum_value=total)
         return [family]
-
-
-class Workers(Collector):
-    """The processes that decode, as they are when somebody looks."""
-
-    def __init__(
-        self, ready: Callable[[], Mapping[str, int]], lost: Callable[[], Mapping[str, int]]
-    ) -> None:
-        """Ask these, which count them by model."""
-        self._ready = ready
-        self._lost = lost
-
-    def collect(self) -> Iterable[Metric]:
-        """Return their numbers."""
-        ready = GaugeMetricFamily(
-            "asr_workers_ready", "Processes that decode, by model", labels=["model"]
-        )
-        lost = CounterMetricFamily(
-            "asr_workers_lost", "Processes that died and were to be replaced", labels=["model"]
-        )
-        for family, counts in ((ready, self._ready()), (lost, self._lost())):
-            for model, number in counts.items():
-                family.add_metric([model], number)
-        return [ready, lost]

@@ -21,7 +21,7 @@ from prometheus_client import (
 from service.core.events import Event, FinalResult
 from service.engine.callers import Caller
 from service.engine.observer import Decode
-from service.observability.collectors import AudioSeconds, BatchSizes, Workers
+from service.observability.collectors import AudioSeconds, BatchSizes, Counts, Workers
 from service.rpc.record import CallObserver, Metadata, Record
 
 MAX_CALLERS = 100
@@ -37,6 +37,7 @@ UNARY = "unary"
 WAITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 LAGS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 DURATIONS_S = (1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 10_800, 86_400)
+AMPLIFICATIONS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 50.0)
 FACTORS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0)
 
 
@@ -55,9 +56,9 @@ class Facts:
     """Of each model that batches: how many batches there have been of each size."""
     memory_bytes: Callable[[], float]
     """Of the server and its workers."""
-    workers_ready: Callable[[], Mapping[str, int]]
+    workers_ready: Counts
     """Of each model; none of them where the server itself decodes."""
-    workers_lost: Callable[[], Mapping[str, int]]
+    workers_lost: Counts
 
 
 class Metrics:
@@ -111,7 +112,7 @@ class Metrics:
         )
         self.decoded_audio = counter(
             "asr_decoded_audio_seconds",
-            "Audio given to the recognizer, counted as often as it was",
+            "Audio that the recognizer computed, counted as often as it did",
             "model",
             "kind",
         )
@@ -120,6 +121,12 @@ class Metrics:
             "Time of workers for a second of audio, of each call",
             ("model",),
             FACTORS,
+        )
+        self.amplification = histogram(
+            "asr_amplification",
+            "Audio computed for a second of audio received, of each call",
+            ("model",),
+            AMPLIFICATIONS,
         )
         self.foreseen = counter(
             "asr_speculative_finals",
@@ -231,6 +238,8 @@ class _Call:
             metrics.refusals.labels(record.outcome).inc()
         if record.real_time_factor is not None:
             metrics.factor.labels(self.model).observe(record.real_time_factor)
+        if record.amplification is not None:
+            metrics.amplification.labels(self.model).observe(record.amplification)
         caller = metrics.caller_label(record.caller)
         metrics.caller_calls.labels(caller).inc()
         metrics.caller_audio.labels(caller).inc(record.received_s)

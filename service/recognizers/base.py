@@ -29,6 +29,8 @@ class RecognizerStream(Protocol):
     def interim(self, window: Window) -> Hypothesis | None:
         """Hear a growing segment; cheap, and None if the result is not to be trusted.
 
+        What lies before the segment is not heard.
+
         The words begin with ``window.agreed_words`` where the model can be held
         to them.
         """

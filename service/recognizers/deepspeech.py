@@ -176,16 +176,15 @@ class DeepSpeechStream:
         if len(samples) < LEAST_SAMPLES:
             return None
         native = self._native_for(samples)
+        new_samples = len(samples) - self._fed_samples
 
         def hear() -> str:
             self._feed(native, samples)
             return native.text_so_far() if self._options.interim_results else ""
 
         text = native.run(hear)
-        if not self._options.interim_results:
-            return None
         words = tuple(Word(word) for word in text.split())
-        return Hypothesis(beginning_with(window.agreed_words, words))
+        return Hypothesis(beginning_with(window.agreed_words, words), heard_samples=new_samples)
 
     def final(self, window: Window) -> Hypothesis:
         """Hear the rest and end the library's stream."""
@@ -193,6 +192,7 @@ class DeepSpeechStream:
         if len(samples) < LEAST_SAMPLES or not samples.any():
             return Hypothesis()
         native = self._native_for(samples)
+        new_samples = len(samples) - self._fed_samples
 
         def hear() -> Sequence[Reading]:
             self._feed(native, samples)
@@ -202,10 +202,10 @@ class DeepSpeechStream:
         hypothesis = hypothesis_of(
             native.run(hear), self._options.max_alternatives - 1, len(samples) / SAMPLE_RATE_HZ
         )
-        if self._options.word_offsets:
-            return hypothesis
-        words = tuple(replace(word, start_s=None, end_s=None) for word in hypothesis.words)
-        return replace(hypothesis, words=words)
+        words = hypothesis.words
+        if not self._options.word_offsets:
+            words = tuple(replace(word, start_s=None, end_s=None) for word in words)
+        return replace(hypothesis, words=words, heard_samples=new_samples)
 
     def close(self) -> None:
         """Free the library's stream."""

@@ -123,10 +123,15 @@ class CtcStream:
         if not samples.any():
             return Hypothesis(tuple(Word(text) for text in window.agreed_words))
         self._stitcher.shorten(len(samples) // self._model.frame_samples)
+        begin = self._stitcher.window_begin * self._model.frame_samples
         frames = self._stitcher.add(self._hear_newest(samples))
         tokens = best_path(frames, self._model.vocabulary.blank)
         words = without_details(self._words(tokens, samples))
-        return Hypothesis(beginning_with(window.agreed_words, words), confidence(tokens))
+        return Hypothesis(
+            beginning_with(window.agreed_words, words),
+            confidence(tokens),
+            heard_samples=len(samples) - begin,
+        )
 
     def final(self, window: Window) -> Hypothesis:
         """Hear a finished segment at once, in full context."""
@@ -150,7 +155,9 @@ class CtcStream:
         if not self._decode_options.word_offsets:
             words = without_details(words)
         others = self._alternatives(own, tokens, fusion)
-        return Hypothesis(words, confidence(tokens) if words else None, others)
+        return Hypothesis(
+            words, confidence(tokens) if words else None, others, len(before) + len(samples)
+        )
 
     def close(self) -> None:
         """Nothing outlives a call but the frames that interims have settled."""

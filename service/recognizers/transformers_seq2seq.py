@@ -105,6 +105,7 @@ class Seq2SeqStream:
         self._model = model
         self._language = language
         self._options = options
+        self._heard_samples = 0
 
     def interim(self, window: Window) -> Hypothesis | None:
         """Hear the segment so far again, and write on from what is stable."""
@@ -124,15 +125,17 @@ class Seq2SeqStream:
     def final(self, window: Window) -> Hypothesis:
         """Hear a finished segment in full context."""
         if len(window.samples) < LEAST_SAMPLES or not window.samples.any():
-            return Hypothesis()
-        alone = self._model.encode(window.samples)
+            return Hypothesis(heard_samples=0)
+        self._heard_samples = 0
+        alone = self._encode(window.samples)
         heard = self._in_context(window, alone) or self._alone(alone, window.samples)
         if heard is None:
-            return Hypothesis()
-        if not self._options.word_offsets:
-            text = self._model.text(heard.decoded.tokens)
-            return Hypothesis(plain_words(text), _confidence(heard.decoded))
-        return Hypothesis(self._timed_words(heard, window.samples), _confidence(heard.decoded))
+            return Hypothesis(heard_samples=self._heard_samples)
+        if self._options.word_offsets:
+            words = self._timed_words(heard, window.samples)
+        else:
+            words = plain_words(self._model.text(heard.decoded.tokens))
+        return Hypothesis(words, _confidence(heard.decoded), heard_samples=self._heard_samples)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -150,7 +153,7 @@ class Seq2SeqStream:
         if not context:
             return None
         before = [segment.samples for segment in context]
-        encoded = self._model.encode(np.concatenate([*before, window.samples]))
+        encoded = self._encode(np.concatenate([*before, window.samples]))
         decoded = self._decode(encoded, window.samples, prefix)
         if self._is_doubtful(decoded) or not has_words(self._model.text(decoded.tokens)):
             return None
@@ -171,6 +174,10 @@ class Seq2SeqStream:
         if not has_words(self._model.text(decoded.tokens)):
             return None
         return _Heard(encoded, [], decoded, 0.0)
+
+    def _encode(self, samples: Samples) -> Any:  # noqa: ANN401  (of torch)
+        self._heard_samples += len(samples)
+        return self._model.encode(samples)
 
     def _decode(
         self,

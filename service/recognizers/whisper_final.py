@@ -31,7 +31,13 @@ from service.recognizers.guards import (
     repeats,
     without_loops,
 )
-from service.recognizers.whisper_model import FRAME_SAMPLES, Decoded, Encoded, WhisperModel
+from service.recognizers.whisper_model import (
+    FRAME_SAMPLES,
+    FULL_FRAMES,
+    Decoded,
+    Encoded,
+    WhisperModel,
+)
 from service.recognizers.whisper_words import timed_words
 
 SPEECH_LOG_PROBABILITY = ((0.6, -0.5), (0.4, -1.2), (0.0, -1.8))
@@ -67,15 +73,16 @@ class FinalDecoder:
         self._options = options
         self._language = language
         self._beam_size = beam_size
+        self._heard_samples = 0
 
     def decode(self, window: Window) -> Hypothesis:
         """Hear a segment."""
         if not window.samples.any():
-            return Hypothesis()
+            return Hypothesis(heard_samples=0)
+        self._heard_samples = 0
         heard = self._in_context(window) or self._alone(window.samples)
-        if heard is None:
-            return Hypothesis()
-        return self._hypothesis(heard)
+        hypothesis = Hypothesis() if heard is None else self._hypothesis(heard)
+        return replace(hypothesis, heard_samples=self._heard_samples)
 
     def _in_context(self, window: Window) -> Heard | None:
         """Hear a segment behind what was said before; None if the result is doubtful."""
@@ -83,7 +90,7 @@ class FinalDecoder:
         if not context:
             return None
         before = [segment.samples for segment in context]
-        encoded = self._model.encode(np.concatenate([*before, window.samples]))
+        encoded = self._encode(np.concatenate([*before, window.samples]))
         decoded = self._decode(encoded, window.samples, prefix)
         begin_s = sum(map(len, before)) / SAMPLE_RATE_HZ
         if self._is_doubtful(decoded) or not self._supports(window.samples, decoded.tokens):
@@ -92,7 +99,7 @@ class FinalDecoder:
 
     def _alone(self, samples: Samples) -> Heard | None:
         """Hear a segment by itself; None if there is no speech."""
-        encoded = self._model.encode(samples)
+        encoded = self._encode(samples)
         decoded = self._decode(encoded, samples)
         if not _is_speech(decoded) or (
             decoded.no_speech_probability > LOOP_NO_SPEECH and self._loops(decoded)
@@ -104,6 +111,10 @@ class FinalDecoder:
         if not has_words(self._model.text(decoded.tokens)):
             return None
         return Heard(encoded, (), decoded, 0.0, _duration_s(samples))
+
+    def _encode(self, samples: Samples, frames: int = FULL_FRAMES) -> Encoded:
+        self._heard_samples += len(samples)
+        return self._model.encode(samples, frames)
 
     def _decode(
         self,
@@ -147,7 +158,7 @@ class FinalDecoder:
     def _supports(self, samples: Samples, tokens: Sequence[int]) -> bool:
         """Whether the segment's own audio bears out a text that was heard in context."""
         frames = len(samples) // FRAME_SAMPLES + round(SUPPORT_PADDING_S * 100)
-        encoded = self._model.encode(samples, frames)
+        encoded = self._encode(samples, frames)
         times = self._model.align(encoded, self._language, tokens)
         mean = sum(time.log_probability for time in times) / len(times)
         return mean >= LEAST_SUPPORT

@@ -58,7 +58,7 @@ class InterimDecoder:
             self._settled, self._begin_samples, count = (), 0, 0
         samples = window.samples[self._begin_samples :]
         if not samples.any():
-            return Hypothesis(plain_words(" ".join(agreed)))
+            return Hypothesis(plain_words(" ".join(agreed)), heard_samples=0)
         padded_s = max(LEAST_WINDOW_S, len(samples) / SAMPLE_RATE_HZ + PADDING_S)
         frames = min(FULL_FRAMES, round(padded_s * SAMPLE_RATE_HZ) // FRAME_SAMPLES)
         encoded = self._model.encode(samples, frames)
@@ -79,7 +79,8 @@ class InterimDecoder:
         # Read together with the prefix: what was written may be the end of its last word.
         tokens = [*prefix, *decoded.tokens] if has_words(text) else prefix
         words = " ".join((*agreed[:count], self._model.text(tokens)))
-        return Hypothesis(plain_words(words), min(1.0, math.exp(decoded.log_probability)))
+        confidence = min(1.0, math.exp(decoded.log_probability))
+        return Hypothesis(plain_words(words), confidence, heard_samples=len(samples))
 
     def _trim(self, samples: Samples, encoded: Encoded, unsettled: Sequence[str]) -> None:
         """Settle agreed words that lie far enough back, if there is too much to hear."""

@@ -103,7 +103,7 @@ class Record:
     finals: int = 0
     decodes: int = 0
     heard_s: float = 0.0
-    """Audio that was decoded, counted as often as it was."""
+    """Audio that recognizers computed, counted as often as they did."""
     decode_s: float = 0.0
     """Time of worker threads."""
     first_interim_s: float | None = None
@@ -121,6 +121,11 @@ class Record:
     def real_time_factor(self) -> float | None:
         """Time of worker threads for a second of audio; None without audio."""
         return self.decode_s / self.received_s if self.received_s else None
+
+    @property
+    def amplification(self) -> float | None:
+        """Audio that was computed for a second of audio; None without audio."""
+        return self.heard_s / self.received_s if self.received_s else None
 
     def succeed(self) -> None:
         """Settle that all was answered; only after the last answer was written."""
@@ -182,6 +187,7 @@ class Record:
             "finals": self.finals,
             "decodes": self.decodes,
             "decoded_s": _rounded(self.heard_s),
+            "amplification": _rounded(self.amplification),
             "real_time_factor": _rounded(self.real_time_factor),
             "first_interim_s": _rounded(self.first_interim_s),
             "slowest_final_s": _rounded(self.slowest_final_s),

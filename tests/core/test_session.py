@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from service.core.decoding import JobKind
+from service.core.decoding import IN_VAIN_WITHIN_S, MOST_IN_VAIN, JobKind
 from service.core.endpointing import Endpointing
 from service.core.events import FlushDone, SpeechEnded, SpeechStarted
 from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
@@ -125,6 +125,21 @@ def test_a_speculation_that_speech_overtakes_is_thrown_away():
     parts = [tones("alfa bravo"), quiet(600), tones("charlie"), quiet(2_000)]
     driver.run(_pieces(np.concatenate(parts)), Driver.work)
     assert [final.text for final in driver.finals] == ["alfa bravo charlie"]
+
+
+def test_finals_thrown_away_are_bounded():
+    """However often somebody hesitates: in any 8 s at most four, and the one that is out."""
+    driver = Driver(interim_results=False)
+    said = "alfa bravo charlie delta echo foxtrot golf hotel india juliett kilo lima"
+    words = said.split()
+    parts = [part for word in words for part in (tones(word), quiet(600))]
+    driver.run(_pieces(np.concatenate([*parts, quiet(1_500)])), Driver.work)
+    assert driver.text == " ".join(words)
+    ends = [job.segment.end_samples for job in driver.done if job.kind is JobKind.SPECULATIVE_FINAL]
+    assert MOST_IN_VAIN < len(ends) < len(words)
+    within_samples = round(IN_VAIN_WITHIN_S * SAMPLE_RATE_HZ)
+    for first, last in zip(ends, ends[MOST_IN_VAIN + 1 :], strict=False):
+        assert last - first >= within_samples
 
 
 def test_an_unneeded_speculation_is_not_begun():

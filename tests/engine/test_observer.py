@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.core.decoding import DecodeJob, JobKind, Segment
-from service.core.hypothesis import ContextSegment, Window
+from service.core.hypothesis import ContextSegment, Hypothesis, Window
 from service.engine.observer import Foresight, Nobody, Timed
 
 AHEAD, FINAL, INTERIM = JobKind.SPECULATIVE_FINAL, JobKind.FINAL, JobKind.INTERIM
@@ -55,6 +55,20 @@ def test_what_became_of_a_final_ahead_of_time(jobs, is_done, used):
     foresight.end(is_done=is_done)
     foresight.end(is_done=is_done)
     assert told.used == used
+
+
+@pytest.mark.parametrize(
+    ("kind", "told_samples", "heard_s"),
+    [(INTERIM, None, 1.0), (FINAL, None, 3.0), (INTERIM, 8_000, 0.5), (FINAL, 64_000, 4.0)],
+)
+def test_audio_heard_is_what_the_recognizer_tells(kind, told_samples, heard_s):
+    """Else an interim hears its segment, and a final what lies before as well."""
+    second = np.zeros(16_000, np.float32)
+    window = Window(second, (ContextSegment(second, ""), ContextSegment(second, "")))
+    hypothesis = Hypothesis(heard_samples=told_samples)
+    timed = Timed(job(kind, 0, window), lambda: hypothesis, time.monotonic())
+    assert timed() is hypothesis
+    assert timed.report.heard_s == heard_s
 
 
 def test_a_decode_is_timed_and_its_window_measured():

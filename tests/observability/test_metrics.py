@@ -45,6 +45,8 @@ async def test_a_stream_in_figures(serve):
     assert found["asr_final_seconds_count", "scripted"] == 2
     assert 1 <= found["asr_first_interim_seconds_count", "scripted"] <= 2
     assert found["asr_real_time_factor_count", "scripted"] == 1
+    assert found["asr_amplification_count", "scripted"] == 1
+    assert found["asr_amplification_sum", "scripted"] >= 1
     assert found["asr_caller_calls_total", "anonymous"] == 1
     assert found["grpc_server_handled_total", "OK", "StreamingRecognize",
                  "asr.v1.SpeechService", "bidi_stream"] == 1  # fmt: skip

@@ -128,6 +128,18 @@ def _hear_growing(recognizer: Recognizer, samples: Samples) -> list[Hypothesis |
     return list(_hearing(recognizer, samples))
 
 
+def test_a_hypothesis_tells_how_much_was_heard_for_it(recognizer, speech):
+    """State that is carried leaves nothing to be heard twice; else at least what is new is."""
+    for samples in speech:
+        *interims, final = _hear_growing(recognizer, samples)
+        heard = [one.heard_samples for one in interims if one is not None]
+        if recognizer.capabilities.native_streaming:
+            assert sum(heard) + final.heard_samples == len(samples)
+        else:
+            assert final.heard_samples is None or final.heard_samples >= len(samples)
+        assert all(samples is None or samples >= 0 for samples in heard)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 5.0, 20.0])
 def test_silence_has_no_words(recognizer, seconds):
     """Digital silence is heard as nothing."""

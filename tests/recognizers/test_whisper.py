@@ -202,14 +202,24 @@ def test_interims_of_a_long_segment_hear_only_its_end(recognizer):
     samples = read_sample("without_pauses.flac")[: 20 * SAMPLE_RATE_HZ]
     longest_heard_s = 0.0
     words: tuple[str, ...] = ()
-    for end, agreed, hypothesis, stream in _interims(recognizer, samples):
-        heard_s = (end - stream._interims._begin_samples) / SAMPLE_RATE_HZ
-        longest_heard_s = max(longest_heard_s, heard_s)
+    for _, agreed, hypothesis, _ in _interims(recognizer, samples):
         if hypothesis is not None:
+            longest_heard_s = max(longest_heard_s, hypothesis.heard_samples / SAMPLE_RATE_HZ)
             words = tuple(word.text for word in hypothesis.words)
             assert words[: len(agreed[:-1])] == agreed[:-1]
     assert longest_heard_s <= TRIM_ABOVE_S + 3
     assert _error_rate([_final(recognizer, samples).text], [" ".join(words)]) <= 0.15
+
+
+def test_a_final_tells_how_much_was_heard_for_it(recognizer):
+    """In context it hears what lies before once, and itself twice: it must be borne out alone."""
+    first, second = _cut(read_sample("message.flac"), 3.0)
+    context = (ContextSegment(first, _final(recognizer, first).text),)
+    alone = _final(recognizer, first)
+    behind = _final(recognizer, second, context)
+    assert alone.heard_samples == len(first)
+    assert behind.heard_samples == len(first) + 2 * len(second)
+    assert _final(recognizer, np.zeros(16_000, np.float32)).heard_samples == 0
 
 
 def test_most_interims_are_shown(recognizer):

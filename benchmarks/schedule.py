@@ -1,0 +1,309 @@
+"""How many streams the scheduler holds, in virtual time: the same on a busy machine.
+
+python -m benchmarks.schedule MANIFEST...
+
+Each stream is first played alone and every decode done for real, to learn what decodes
+cost in processor time, and what the finals are. Then rising numbers of streams are played
+at once by the engine itself, but in virtual time: a final costs what it did, an interim what
+one of about the same length did, and decodes share the cores with what else a stream costs.
+That every final is the one the stream had alone is checked here, too. Real contention
+for memory and caches is not part of it; benchmarks.load measures that on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import bisect
+import hashlib
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.load import LONGEST_S, SHORTEST_S
+from benchmarks.load_scripts import MESSAGE_S, Record, Script, make_scripts
+from benchmarks.support import RATE_HZ, manifest_arguments, read_clips
+from benchmarks.virtual_time import SharedCores, VirtualLoop
+from service.core.capabilities import Capabilities
+from service.core.events import FinalResult, FlushDone, InterimResult
+from service.core.hypothesis import DecodeOptions, Hypothesis, Window, Word
+from service.core.session import RecognitionSession
+from service.core.vad import DetectorFactory
+from service.detectors import silero
+from service.engine.request import StreamRequest, decode_options, session_config
+from service.engine.scheduler import Scheduler
+from service.engine.stream import LiveStream
+from service.recognizers import registry
+from service.recognizers.base import Recognizer, RecognizerStream
+
+MESSAGE_BYTES = round(MESSAGE_S * RATE_HZ) * 2
+STREAM_CORES = 0.02
+"""Processor time of a second of a stream beside its decodes, sender included."""
+NEIGHBOURS = 6
+"""An interim costs what one of those did that are nearest in length."""
+
+
+@dataclass
+class Costs:
+    """What decodes were found to cost, and the finals."""
+
+    capabilities: Capabilities
+    random: random.Random = field(default_factory=lambda: random.Random(0))
+    finals: dict[bytes, tuple[Hypothesis, float]] = field(default_factory=dict)
+    interims: list[tuple[float, float]] = field(default_factory=list)
+    """Length and cost in seconds; so the next."""
+    confirming: list[tuple[float, float]] = field(default_factory=list)
+    scale: float = 1.0
+    last_s: float = 0.0
+
+    def about(self, known: Sequence[tuple[float, float]], length_s: float) -> None:
+        """Let the decode cost what one of such a length did."""
+        near = bisect.bisect(known, (length_s,)) + self.random.randint(-NEIGHBOURS, NEIGHBOURS)
+        self.last_s = self.scale * known[min(max(near, 0), len(known) - 1)][1]
+
+
+def digest(window: Window) -> bytes:
+    """Return what tells windows apart."""
+    parts = [window.samples.tobytes()]
+    for segment in window.context:
+        parts += [segment.samples.tobytes(), segment.text.encode()]
+    return hashlib.sha1(b"".join(parts), usedforsecurity=False).digest()
+
+
+def heard_s(window: Window) -> float:
+    """Return how much is heard for a final."""
+    return sum(len(part.samples) for part in (window, *window.context)) / RATE_HZ
+
+
+@dataclass
+class Measured:
+    """A recognizer that notes what each decode costs."""
+
+    recognizer: Recognizer
+    costs: Costs
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the recognizer."""
+        return self.costs.capabilities
+
+    def open_stream(self, options: DecodeOptions) -> RecognizerStream:
+        """Begin a segment."""
+        return MeasuredStream(self.recognizer.open_stream(options), self.costs)
+
+    def close(self) -> None:
+        """Leave the recognizer as it is."""
+
+
+@dataclass
+class MeasuredStream:
+    """One segment of it."""
+
+    stream: RecognizerStream
+    costs: Costs
+
+    def interim(self, window: Window) -> Hypothesis | None:
+        """Hear it for real."""
+        began_s = time.process_time()
+        hypothesis = self.stream.interim(window)
+        self.costs.last_s = time.process_time() - began_s
+        bisect.insort(self.costs.interims, (len(window.samples) / RATE_HZ, self.costs.last_s))
+        return hypothesis
+
+    def final(self, window: Window) -> Hypothesis:
+        """Hear it for real."""
+        began_s = time.process_time()
+        hypothesis = self.stream.final(window)
+        self.costs.last_s = time.process_time() - began_s
+        self.costs.finals[digest(window)] = hypothesis, self.costs.last_s
+        bisect.insort(self.costs.confirming, (heard_s(window), self.costs.last_s))
+        return hypothesis
+
+    def close(self) -> None:
+        """Close the segment."""
+        self.stream.close()
+
+
+@dataclass
+class Replayed:
+    """A recognizer, and a segment of it, that answers from what was measured."""
+
+    costs: Costs
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the recognizer that was measured."""
+        return self.costs.capabilities
+
+    def open_stream(self, _: DecodeOptions) -> Replayed:
+        """Begin a segment."""
+        return self
+
+    def interim(self, window: Window) -> Hypothesis:
+        """Say some words, more the longer it is."""
+        self.costs.about(self.costs.interims, len(window.samples) / RATE_HZ)
+        return _some_words(window)
+
+    def final(self, window: Window) -> Hypothesis:
+        """Say what was heard; some words for what nobody has heard, confirming interims."""
+        known = self.costs.finals.get(digest(window))
+        if known is None:
+            self.costs.about(self.costs.confirming, heard_s(window))
+            return _some_words(window)
+        self.costs.last_s = self.costs.scale * known[1]
+        return known[0]
+
+    def close(self) -> None:
+        """There is nothing to free."""
+
+
+def _some_words(window: Window) -> Hypothesis:
+    return Hypothesis(
+        tuple(Word(f"word{n}") for n in range(1 + len(window.samples) * 2 // RATE_HZ))
+    )
+
+
+def play(
+    scripts: Sequence[Script], recognizer: Recognizer, costs: Costs, workers: int, cores: float
+) -> tuple[list[Record], float]:
+    """Play streams at once, in virtual time; also return the processor time of the decodes."""
+    detector = silero.load()
+    loop = VirtualLoop()
+    pool = SharedCores(loop, workers, lambda: costs.last_s, cores - STREAM_CORES * len(scripts))
+
+    async def run() -> list[Record]:
+        scheduler = Scheduler("", workers, pool, loop.time)
+        return await asyncio.gather(
+            *(_stream(script, recognizer, detector, scheduler) for script in scripts)
+        )
+
+    try:
+        return loop.run_until_complete(run()), pool.cpu_s
+    finally:
+        loop.close()
+
+
+async def _stream(
+    script: Script, recognizer: Recognizer, detector: DetectorFactory, scheduler: Scheduler
+) -> Record:
+    """Play one stream; its record is what benchmarks.load has of a real one."""
+    record = Record()
+    loop = asyncio.get_running_loop()
+    request = StreamRequest(interim_results=True)
+    await asyncio.sleep(script.start_s)
+    began_s = loop.time()
+    live = LiveStream(
+        RecognitionSession(session_config(request, recognizer.capabilities, 0.5), detector),
+        recognizer,
+        decode_options(request, "", recognizer.capabilities),
+        scheduler,
+        caller=str(id(script)),
+    )
+    due_s = began_s + np.cumsum([clip.duration_s for clip in script.clips])
+
+    async def send() -> None:
+        sent_bytes = 0
+        for number, clip in enumerate(script.clips):
+            pcm = clip.pcm
+            for begin in range(0, len(pcm), MESSAGE_BYTES):
+                data = pcm[begin : begin + MESSAGE_BYTES]
+                sent_bytes += len(data)
+                await asyncio.sleep(began_s + sent_bytes / 2 / RATE_HZ - loop.time())
+                await live.audio(data)
+            if number < len(script.clips) - 1:
+                await live.flush(str(number))
+        await live.finish()
+
+    sending = asyncio.create_task(send())
+    newest: tuple[int, float] | None = None
+    async for update in live.updates():
+        match update.event:
+            case InterimResult(segment_id=segment_id, end_samples=end_samples):
+                record.interim_lag_s.append(loop.time() - began_s - end_samples / RATE_HZ)
+                if newest is not None and newest[0] == segment_id:
+                    record.interim_gap_s.append(loop.time() - newest[1])
+                newest = segment_id, loop.time()
+            case FinalResult(text=text):
+                record.finals.append(text)
+            case FlushDone(flush_id=flush_id):
+                record.final_s.append(loop.time() - due_s[int(flush_id)])
+    record.final_s.append(loop.time() - due_s[-1])
+    await sending
+    await live.close()
+    return record
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = manifest_arguments("Streams held within bounds on latency, in virtual time.")
+    parser.add_argument("--model", default="whisper", help="model spec (default: %(default)s)")
+    parser.add_argument(
+        "--streams",
+        type=lambda text: [int(part) for part in text.split(",")],
+        default=[1, 4, 8, 12, 14, 16],
+        metavar="N,N,...",
+        help="numbers of streams (default: 1,4,8,12,14,16)",
+    )
+    parser.add_argument("--seconds", type=float, default=25, help="of each stream (default: 25)")
+    parser.add_argument("--cores", type=float, default=2, help="of the machine (default: 2)")
+    parser.add_argument("--workers", type=int, default=2, help="decodes at once (default: 2)")
+    parser.add_argument("--repeats", type=int, default=4, help="with other begins (default: 4)")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="multiplies what decodes cost; below 1 if they were measured on a busy machine",
+    )
+    options = parser.parse_args()
+    clips = [
+        clip
+        for clip in read_clips(options.manifests)
+        if clip.text and SHORTEST_S <= clip.duration_s <= LONGEST_S
+    ]
+    scripts = make_scripts(clips, max(options.streams), options.seconds)
+    recognizer = registry.load(registry.parse_spec(options.model), 1, 1)
+    costs = Costs(recognizer.capabilities)
+    measured = Measured(recognizer, costs)
+    alone = [play([script], measured, costs, 1, 2)[0][0] for script in scripts]
+    costs.scale = options.scale
+    for streams in options.streams:
+        print(_line(streams, scripts, alone, costs, options), flush=True)
+
+
+def _line(
+    streams: int,
+    scripts: Sequence[Script],
+    alone: Sequence[Record],
+    costs: Costs,
+    options: argparse.Namespace,
+) -> str:
+    records: list[Record] = []
+    changed, cpu_s, audio_s = 0, 0.0, 0.0
+    for repeat in range(options.repeats):
+        chance = random.Random(repeat)
+        chosen = chance.sample(range(len(scripts)), streams)
+        played = [Script(scripts[index].clips, chance.uniform(0, 4)) for index in chosen]
+        new, spent_s = play(played, Replayed(costs), costs, options.workers, options.cores)
+        pairs = zip(chosen, new, strict=True)
+        changed += sum(alone[index].finals != record.finals for index, record in pairs)
+        records += new
+        cpu_s += spent_s
+        audio_s += sum(script.duration_s for script in played)
+
+    def times(name: str, *percents: int) -> str:
+        values = [value for record in records for value in getattr(record, name)]
+        parts = (f"p{p} {np.percentile(values, p) if values else 0:.2f}" for p in percents)
+        return f"{' '.join(parts)} s"
+
+    return (
+        f"{streams:3d} streams  interim lag {times('interim_lag_s', 50, 99)}  "
+        f"gap {times('interim_gap_s', 50, 99)}  final {times('final_s', 50, 90, 95, 99)}  "
+        f"changed finals {changed}  decodes {cpu_s / audio_s:.3f} s/s"
+    )
+
+
+if __name__ == "__main__":
+    main()

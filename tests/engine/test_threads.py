@@ -1,0 +1,68 @@
+"""The threads that decode."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from service.engine.threads import DecodeThreads
+
+
+@pytest.fixture
+def threads():
+    threads = DecodeThreads("test", 2)
+    yield threads
+    threads.close()
+
+
+def test_decodes_run_at_once(threads):
+    """As many decodes run at the same time as there are threads, and are told apart."""
+    barrier = threading.Barrier(3)
+    release = threading.Event()
+
+    def decode() -> int:
+        barrier.wait()
+        release.wait()
+        return threading.get_ident()
+
+    idle = threading.Semaphore(0)
+    futures: list[Future[int]] = [Future(), Future()]
+    for future in futures:
+        threads.submit(decode, future, idle.release)
+    barrier.wait()
+    assert len(threads.running) == threads.size == 2
+    release.set()
+    assert len({future.result() for future in futures}) == 2
+    idle.acquire()
+    idle.acquire()
+    assert not threads.running
+
+
+def test_a_failure_is_told_and_the_thread_goes_on(threads):
+    """A decode that raises takes no thread with it, nor does an end that nobody hears of."""
+    failing: Future[float] = Future()
+    fine: Future[str] = Future()
+
+    def nobody_hears() -> None:
+        raise RuntimeError("the loop is gone")
+
+    threads.submit(lambda: 1 / 0, failing, nobody_hears)
+    threads.submit(lambda: "fine", fine, nobody_hears)
+    with pytest.raises(ZeroDivisionError):
+        failing.result()
+    assert fine.result() == "fine"
+    assert threads.is_alive
+
+
+def test_closing_waits_for_what_runs_as_long_as_it_may(threads):
+    """What has begun is finished; whoever cannot wait is told that it has not ended."""
+    release = threading.Event()
+    future: Future[bool] = Future()
+    threads.submit(release.wait, future, lambda: None)
+    assert not threads.close(timeout_s=0)
+    release.set()
+    assert threads.close()
+    assert future.result()
+    assert not threads.is_alive
