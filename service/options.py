@@ -60,10 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
     for name, field in Settings.model_fields.items():
-        default = " ".join(field.default) if name == "model" else field.default
-        told = {"": "none", False: "false", True: "true"}.get(default, default)
         option = "--" + name.replace("_", "-")
-        described = f"{field.description} (default: {told})".replace("%", "%%")
+        described = f"{field.description} (default: {_default(field.default)})".replace("%", "%%")
         if field.annotation is bool:
             parser.add_argument(
                 option, nargs="?", const="true", choices=("true", "false"), help=described
@@ -76,6 +74,19 @@ def _parser() -> argparse.ArgumentParser:
             help=described,
         )
     return parser
+
+
+def _default(value: object) -> str:
+    """Return a default as it would be written on the command line."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case list():
+            return " ".join(value)
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value) or "none"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

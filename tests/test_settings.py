@@ -66,6 +66,9 @@ def test_help_tells_every_setting_with_its_default(capsys):
         assert "--" + name.replace("_", "-") in text
     assert "50051" in text
     assert "Exit status" in text
+    told = " ".join(text.split())
+    for described in ("0 is one per core (default: 0)", "gRPC reflection (default: true)"):
+        assert described in told
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -41,6 +42,9 @@ AMPLIFICATIONS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 50.0)
 FACTORS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0)
 
 
+Family = TypeVar("Family", Counter, Gauge, Histogram)
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is asked for whenever somebody looks; from another thread than the event loop's."""
@@ -72,6 +76,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.audio = AudioSeconds(registry)
         self._callers: set[str] = set()
+        self._series: dict[tuple[object, ...], Any] = {}
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
@@ -179,6 +184,14 @@ class Metrics:
         ).set_function(facts.memory_bytes)
         self.registry.register(Workers(facts.workers_ready, facts.workers_lost))
 
+    def series(self, metric: Family, *labels: str) -> Family:
+        """Return a metric with these labels. Finding it costs more than counting does."""
+        key = (metric, *labels)
+        found: Family | None = self._series.get(key)
+        if found is None:
+            found = self._series[key] = metric.labels(*labels)
+        return found
+
     def caller_label(self, caller: Caller) -> str:
         """Return how a caller is called here."""
         if not caller.is_proved:
@@ -200,8 +213,8 @@ class _Call:
     def __post_init__(self) -> None:
         method = self.record.method
         self.grpc_labels = (GRPC_TYPE.get(method, UNARY), GRPC_SERVICE, method)
-        self.metrics.grpc_started.labels(*self.grpc_labels).inc()
-        self.metrics.open.labels(method).inc()
+        self.metrics.series(self.metrics.grpc_started, *self.grpc_labels).inc()
+        self.metrics.series(self.metrics.open, method).inc()
 
     def admitted(self, model: str, received_s: Callable[[], float]) -> None:
         self.model = model
@@ -212,17 +225,18 @@ class _Call:
 
     def shown(self, kind: type[Event], after_s: float) -> None:
         histogram = self.metrics.final if kind is FinalResult else self.metrics.first_interim
-        histogram.labels(self.model).observe(after_s)
+        self.metrics.series(histogram, self.model).observe(after_s)
 
     def decoded(self, decode: Decode) -> None:
         labels = (self.model, decode.kind.name.lower())
-        self.metrics.queue.labels(*labels).observe(decode.queued_s)
-        self.metrics.decode.labels(*labels).observe(decode.ran_s)
-        self.metrics.decoded_audio.labels(*labels).inc(decode.heard_s)
+        metrics = self.metrics
+        metrics.series(metrics.queue, *labels).observe(decode.queued_s)
+        metrics.series(metrics.decode, *labels).observe(decode.ran_s)
+        metrics.series(metrics.decoded_audio, *labels).inc(decode.heard_s)
 
     def foreseen(self, *, is_used: bool) -> None:
         result = "used" if is_used else "discarded"
-        self.metrics.foreseen.labels(self.model, result).inc()
+        self.metrics.series(self.metrics.foreseen, self.model, result).inc()
 
     def fields(self) -> Mapping[str, str]:
         return {}
@@ -230,16 +244,16 @@ class _Call:
     def ended(self, record: Record) -> None:
         metrics = self.metrics
         metrics.audio.end(self)
-        metrics.open.labels(record.method).dec()
-        metrics.calls.labels(record.method, record.outcome).inc()
-        metrics.duration.labels(record.method).observe(record.duration_s)
-        metrics.grpc_handled.labels(*self.grpc_labels, record.code).inc()
+        metrics.series(metrics.open, record.method).dec()
+        metrics.series(metrics.calls, record.method, record.outcome).inc()
+        metrics.series(metrics.duration, record.method).observe(record.duration_s)
+        metrics.series(metrics.grpc_handled, *self.grpc_labels, record.code).inc()
         if not record.has_slot and record.outcome != record.code:
-            metrics.refusals.labels(record.outcome).inc()
+            metrics.series(metrics.refusals, record.outcome).inc()
         if record.real_time_factor is not None:
-            metrics.factor.labels(self.model).observe(record.real_time_factor)
+            metrics.series(metrics.factor, self.model).observe(record.real_time_factor)
         if record.amplification is not None:
-            metrics.amplification.labels(self.model).observe(record.amplification)
+            metrics.series(metrics.amplification, self.model).observe(record.amplification)
         caller = metrics.caller_label(record.caller)
-        metrics.caller_calls.labels(caller).inc()
-        metrics.caller_audio.labels(caller).inc(record.received_s)
+        metrics.series(metrics.caller_calls, caller).inc()
+        metrics.series(metrics.caller_audio, caller).inc(record.received_s)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from service.access.grants import TokenExpiredError
@@ -24,10 +25,12 @@ from service.rpc.limits import Limits
 class Limit:
     """A moment at which the stream would be ended as things stand."""
 
-    error: RefusalError
     at_s: float
     """On the loop's clock."""
     notice_s: float
+    reason: str
+    error: Callable[[], RefusalError]
+    """Makes what the stream would be ended with."""
 
 
 class Patience:
@@ -91,17 +94,18 @@ class Patience:
     def _look(self) -> None:
         """Do what is due now, and look again when the next thing may be."""
         now_s = self._loop.time()
-        for limit in self._standing(now_s):
-            if limit.at_s <= now_s:
-                self._end(limit.error)
-        # An interrupted stream has yet to send its finals, so it is watched on.
         limits = self._standing(now_s)
+        reached = [limit for limit in limits if limit.at_s <= now_s]
+        for limit in reached:
+            self._end(limit.error())
+        if reached:
+            # An interrupted stream has yet to send its finals, so it is watched on.
+            limits = self._standing(now_s)
         for limit in limits:
-            reason = limit.error.reason
             is_near = limit.at_s - limit.notice_s <= now_s < limit.at_s
-            if is_near and limit.notice_s and self._told_at_s.get(reason) != limit.at_s:
-                self._told_at_s[reason] = limit.at_s
-                self._live.warn(reason, limit.at_s - now_s)
+            if is_near and limit.notice_s and self._told_at_s.get(limit.reason) != limit.at_s:
+                self._told_at_s[limit.reason] = limit.at_s
+                self._live.warn(limit.reason, limit.at_s - now_s)
         moments = [limit.at_s - limit.notice_s for limit in limits]
         moments += [limit.at_s for limit in limits]
         ahead = [moment for moment in moments if moment > now_s]
@@ -114,20 +118,24 @@ class Patience:
         found: list[Limit] = []
         if limits.idle_s:
             since_s = _or(self._writing_since_s, now_s)
-            found.append(Limit(ResultsUnreadError(limits.idle_s), since_s + limits.idle_s, 0.0))
+            unread = partial(ResultsUnreadError, limits.idle_s)
+            found.append(Limit(since_s + limits.idle_s, 0.0, ResultsUnreadError.reason, unread))
         if self._is_interrupted:
             return found
         if limits.idle_s:
             since_s = _or(self._intake.waiting_since_s, now_s)
             notice_s = min(limits.notice_s, limits.idle_s / 2)
-            found.append(Limit(StreamIdleError(limits.idle_s), since_s + limits.idle_s, notice_s))
+            idle = partial(StreamIdleError, limits.idle_s)
+            found.append(Limit(since_s + limits.idle_s, notice_s, StreamIdleError.reason, idle))
         if limits.stream_s:
             at_s = self._began_s + limits.stream_s
             notice_s = min(limits.notice_s, limits.stream_s / 2)
-            found.append(Limit(StreamTooLongError(limits.stream_s), at_s, notice_s))
+            long = partial(StreamTooLongError, limits.stream_s)
+            found.append(Limit(at_s, notice_s, StreamTooLongError.reason, long))
         if self._expires_s is not None:
             notice_s = min(limits.notice_s, (self._expires_s - self._began_s) / 2)
-            found.append(Limit(TokenExpiredError(), self._expires_s, notice_s))
+            expired = TokenExpiredError
+            found.append(Limit(self._expires_s, notice_s, expired.reason, expired))
         return found
 
     def _end(self, error: RefusalError) -> None:

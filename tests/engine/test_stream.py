@@ -3,70 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import numpy as np
 import pytest
 
 from service.core.audio import AudioFormat
-from service.core.capabilities import Capabilities
 from service.core.events import Event, FinalResult, FlushDone
-from service.core.hypothesis import DecodeOptions, Hypothesis, Window
 from service.core.vad import EnergyDetector
 from service.engine.engine import Engine, Model
 from service.engine.request import StreamRequest
 from service.engine.slots import Slots
 from service.engine.stream import MAX_BACKLOG_S
-from service.recognizers.scripted import ScriptedRecognizer, ScriptedStream
+from tests.engine.gated import GatedRecognizer
 from tests.tones import pcm, quiet, tones
 
 UTTERANCE = np.concatenate([tones("alfa bravo"), quiet(1_000)])
 
 OPENED_TO_ADMIT = 1
 """At its begin a stream opens one and closes it unused: are its options honoured?"""
-
-
-class GatedRecognizer:
-    """A scripted recognizer that decodes only while its gate is open, and counts its streams."""
-
-    def __init__(self) -> None:
-        self.gate = threading.Event()
-        self.begun = threading.Event()
-        self.open = 0
-        self.opened = 0
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return ScriptedRecognizer().capabilities
-
-    def open_stream(self, options: DecodeOptions) -> GatedStream:
-        self.open += 1
-        self.opened += 1
-        return GatedStream(self, options)
-
-    def close(self) -> None:
-        assert self.open == 0
-
-
-class GatedStream:
-    def __init__(self, recognizer: GatedRecognizer, options: DecodeOptions) -> None:
-        self.recognizer = recognizer
-        self.scripted = ScriptedStream(options, 0.0)
-        self.is_open = True
-
-    def interim(self, window: Window) -> Hypothesis:
-        return self.final(window)
-
-    def final(self, window: Window) -> Hypothesis:
-        self.recognizer.begun.set()
-        self.recognizer.gate.wait()
-        assert self.is_open, "decoded after close"
-        return self.scripted.final(window)
-
-    def close(self) -> None:
-        if self.is_open:
-            self.recognizer.open -= 1
-        self.is_open = False
 
 
 @pytest.fixture
