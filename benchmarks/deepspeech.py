@@ -8,11 +8,12 @@ scripts/enlarge_deepspeech.py; PYTHON is that of an environment with TensorFlow.
 
 FIGURE is one of these; all of them by default:
 
-- throughput: audio seconds per CPU second of eight streams at a time through a server with
-  one worker, without interims and with, against the library alone in a loop, in turns; the
-  medians of the rounds. The library alone: one thread, the same beam width and scorer, whole
-  clips at once and one reading; and as the service asks it, with eight readings, in pieces of
-  half a second, for interims with the text after each
+- throughput: audio seconds per CPU second of eight streams at a time through a server that
+  decodes one at a time, without interims and with, against the library alone in a loop, in
+  turns; the medians of the rounds. The library alone: one thread, the same model, beam width and
+  scorer, each stream fed whole and finished with one reading; and as the service asks it, with
+  eight readings, in pieces of half a second, for interims with the text after each. A stream is
+  one clip, all speech; or with --stream-s S clips with pauses of a second, until it is so long
 - latency: one stream at the pace of speech, 20 ms a message. From the message that completes
   the silence which ends a segment (0.8 s after its last speech) to its final; and from the
   half-close, sent without any silence, to the last final. Of both also the CPU seconds of the
@@ -31,13 +32,14 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import psutil
 
 from benchmarks.deepspeech_latency import SILENCE_S, cpu_left, latencies
+from benchmarks.deepspeech_throughput import AT_ONCE, measure, streams_of
 from benchmarks.support import (
     RATE_HZ,
     ROOT,
@@ -48,7 +50,6 @@ from benchmarks.support import (
     read_clips,
 )
 from client.stream import Client, StreamingConfig
-from service.recognizers.deepspeech import READINGS
 from service.recognizers.deepspeech_library import DEEPSPEECH, load_functions
 from service.recognizers.deepspeech_model import NativeModel
 from service.recognizers.deepspeech_options import DeepSpeechOptions, parse_options
@@ -57,92 +58,15 @@ from service.recognizers.registry import load, parse_spec
 from tests.driver import Driver
 
 FOLDER = ROOT / "tests" / "recognizers" / "small_deepspeech"
-AT_ONCE = 8
 INSTANCES = 4
-PIECE_SAMPLES = 8_000
-"""What the service has heard at a time: 0.5 s, its interval of interims."""
 
 
 def throughput(arguments: argparse.Namespace, clips: list[Clip]) -> None:
     """Print what the service costs beyond the library."""
     model = _native(arguments)
-    audio_s = sum(clip.duration_s for clip in clips)
     with own_server("--model", _spec(arguments), "--decodes", "1") as server:
-        ways: dict[str, Callable[[], float]] = {
-            "library": lambda: _library_cpu_s(model, clips, readings=1),
-            "library, as asked by the service": lambda: _library_cpu_s(
-                model, clips, readings=READINGS, piece_samples=PIECE_SAMPLES
-            ),
-            "service": lambda: _service_cpu_s(server, clips, interims=False),
-            "library, as asked for interims": lambda: _library_cpu_s(
-                model, clips, readings=READINGS, piece_samples=PIECE_SAMPLES, interims=True
-            ),
-            "service, interims": lambda: _service_cpu_s(server, clips, interims=True),
-        }
-        for way in ways.values():
-            way()
-        spent = [{name: way() for name, way in ways.items()} for _ in range(arguments.rounds)]
-    print(
-        f"throughput: {len(clips)} clips, {audio_s:.0f} s, {AT_ONCE} streams at once, "
-        f"{arguments.rounds} rounds"
-    )
-    names = list(ways)
-    for index, name in enumerate(names):
-        cost_ms = 1_000 * statistics.median(costs[name] for costs in spent) / audio_s
-        ratios = [costs[names[0]] / costs[name] for costs in spent]
-        line = (
-            f"  {name:32} {1_000 / cost_ms:6.1f} audio s per CPU s ({cost_ms:6.1f} ms/s), "
-            f"{statistics.median(ratios):.3f} of the library "
-            f"({min(ratios):.3f} to {max(ratios):.3f})"
-        )
-        if name.startswith("service"):
-            asked = [costs[names[index - 1]] / costs[name] for costs in spent]
-            line += f", {statistics.median(asked):.3f} of it as asked"
-        print(line)
+        measure(model, server, streams_of(clips, arguments.stream_s), arguments.rounds)
     model.close()
-
-
-def _library_cpu_s(
-    model: NativeModel,
-    clips: Sequence[Clip],
-    *,
-    readings: int,
-    piece_samples: int | None = None,
-    interims: bool = False,
-) -> float:
-    begin_s = time.process_time()
-    for clip in clips:
-        stream = model.open_stream({})
-        samples = np.frombuffer(clip.pcm, dtype="<i2")
-        size = piece_samples or len(samples)
-        for begin in range(0, len(samples), size):
-            stream.feed(samples[begin : begin + size])
-            if interims:
-                stream.text_so_far()
-        stream.finish(readings)
-    return time.process_time() - begin_s
-
-
-def _service_cpu_s(server: Server, clips: Sequence[Clip], *, interims: bool) -> float:
-    begin_s = server.cpu_s
-    asyncio.run(_stream_all(server, clips, interims=interims))
-    return server.cpu_s - begin_s
-
-
-async def _stream_all(server: Server, clips: Sequence[Clip], *, interims: bool) -> None:
-    waiting = asyncio.Semaphore(AT_ONCE)
-    config = StreamingConfig(interim_results=interims)
-
-    async def hear(client: Client, clip: Clip) -> None:
-        async with waiting, client.stream(config) as stream:
-            for begin in range(0, len(clip.pcm), 3_200):
-                await stream.send(clip.pcm[begin : begin + 3_200])
-            await stream.finish()
-            async for _ in stream:
-                pass
-
-    async with Client(server.address) as client:
-        await asyncio.gather(*(hear(client, clip) for clip in clips))
 
 
 def latency(arguments: argparse.Namespace, clips: list[Clip]) -> None:
@@ -276,6 +200,9 @@ def main() -> None:
     parser.add_argument("--tensorflow", metavar="PYTHON", help="a Python with TensorFlow")
     parser.add_argument("--clips", type=int, help="so many of the manifest's, default: all")
     parser.add_argument("--manifest", type=Path, default=FOLDER / "held_out" / "manifest.jsonl")
+    parser.add_argument(
+        "--stream-s", type=float, default=0.0, help="of the figure throughput, default: one clip"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="of the figure throughput")
     parser.add_argument("--streams", type=int, default=10_000, help="of the figure memory")
     parser.add_argument("--minutes", type=int, default=30, help="of the figure long")

@@ -140,6 +140,25 @@ async def test_phrases_that_cannot_be_preferred_are_refused_at_once(serve):
         assert running.engine.slots.taken == 0
 
 
+async def test_phrases_stay_with_their_stream(serve):
+    """Streams with different phrases and with none, side by side, hear what each hears alone."""
+    [(_, samples)] = clips()[1:2]
+    chosen = [[], [{"text": "a", "boost": 20.0}], [{"text": "ten", "boost": 20.0}]]
+    async with (
+        serve(model=[f"{SPEC}&scorer={SCORER}"], decodes=2) as running,
+        stub_for(running.address) as stub,
+    ):
+
+        async def heard(index: int) -> str:
+            messages = [config(phrases=chosen[index % 3]), *audio(pcm(samples))]
+            return text(await recognize(stub, paced(messages, 0)))
+
+        alone = [await heard(index) for index in range(3)]
+        together = await asyncio.gather(*(heard(index) for index in range(12)))
+    assert len(set(alone)) == 3
+    assert together == alone * 4
+
+
 async def test_the_model_tells_that_it_streams_natively(serve):
     """ListModels says what this model can do."""
     async with serve(model=[SPEC]) as running, stub_for(running.address) as stub:
