@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from client.web.comparison import Way
-from tests.client.web.browser import RATE_HZ, open_tab, opened, write_recording
+from tests.client.web.browser import RATE_HZ, choose, open_tab, opened, write_recording
 from tests.recognizers.small_deepspeech_model import MODEL, SCORER, functions
 from tests.recognizers.small_deepspeech_model import clips as held_out
 from tests.tones import burst, quiet, tones
@@ -29,13 +29,6 @@ def words_file(tmp_path):
     pieces = [tones("alfa bravo charlie"), quiet(1500), tones("delta echo foxtrot")]
     soundfile.write(path, np.concatenate(pieces), 16_000)
     return path
-
-
-async def choose(page, path):
-    """Upload a file on the tab that is open, and wait until it is there."""
-    tab = page.get_by_role("tabpanel").filter(visible=True)
-    await tab.locator("input[type=file]").set_input_files(str(path))
-    await tab.get_by_label("Clear").wait_for()
 
 
 async def test_words_play_their_moment_and_files_are_kept(demo, serve, words_file, tmp_path):
