@@ -10,7 +10,9 @@ Once a minute:
 - elements and finals on the page, and how far its last final is behind what was sent
 - how often the page had to wait for its server
 
-In the end the page's transcript is compared with that of client.file for the audio that was sent.
+In the end the page's transcript is compared with that of client.file for the audio that was sent,
+and the page is closed in the middle of another session: the server has one slot, and it is measured
+how soon somebody else gets it.
 
 Needs Chromium and the extras `web` and `browser`.
 """
@@ -27,6 +29,7 @@ import psutil
 
 from benchmarks.support import Server, manifest_arguments, own_server, read_clips
 from benchmarks.web import Demo, by_file, demo, write_wav
+from client.stream import Client, RecognitionError, StreamingConfig
 from tests.client.web import browser
 
 MEGABYTE = 2**20
@@ -118,8 +121,27 @@ async def listen(page: Demo, server: Server, recording: Path, minutes: float, pl
         text = " ".join(" ".join(await browser.finals(opened)).split())
         sent = browser.write_recording(place / "sent.wav", opened.sent.samples)
         print(f"page errors: {opened.problems or 'none'}")
+        await opened.click("#live-start")
+        await browser.wait_for_state(opened, "listening")
+        await opened.close()
+        print(f"page closed; its slot was free after {await freed_after_s(server.address):.2f} s")
     same = text == by_file(server.address, sent)
     print(f"{len(text.split())} words, the same as client.file: {'yes' if same else 'no'}")
+
+
+async def freed_after_s(address: str) -> float:
+    """How long it takes until the server has room for another call."""
+    began_s = time.monotonic()
+    async with Client(address, retry=False) as client:
+        while True:
+            try:
+                await client.recognize(bytes(3200), StreamingConfig())
+            except RecognitionError as error:
+                if not error.server_full:
+                    raise
+                await asyncio.sleep(0.01)
+            else:
+                return time.monotonic() - began_s
 
 
 def main() -> None:
@@ -130,7 +152,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as place,
-        own_server("--model", arguments.model) as server,
+        own_server("--model", arguments.model, "--max-streams", "1") as server,
         demo(server.address) as page,
     ):
         folder = Path(place)

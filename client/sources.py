@@ -164,6 +164,7 @@ def _open_with_ffmpeg(path: str) -> Source:
         sample_rate_hertz=_FFMPEG_RATE_HZ,
         channel_count=1,
     )
+    duration_s = _duration_by_ffprobe(path)
 
     def blocks(block_s: float) -> Iterator[bytes]:
         block_bytes = _whole_frames_bytes(audio_format, block_s)
@@ -182,7 +183,19 @@ def _open_with_ffmpeg(path: str) -> Source:
                 complaints.seek(0)
                 raise _unreadable(path, complaints.read())
 
-    return Source(path, audio_format, None, blocks)
+    return Source(path, audio_format, duration_s, blocks)
+
+
+def _duration_by_ffprobe(path: str) -> float | None:
+    """Read the length that a file claims to have; None where it says nothing of it."""
+    if shutil.which("ffprobe") is None:
+        return None
+    asking = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"]
+    asked = subprocess.run([*asking, f"file:{path}"], capture_output=True, check=False)
+    try:
+        return float(asked.stdout)
+    except ValueError:
+        return None
 
 
 def _unreadable(path: str, complaints: bytes) -> SourceError:

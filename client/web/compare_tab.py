@@ -46,6 +46,7 @@ def lay_out(demo: gr.Blocks, connect: Connect) -> None:
         said: str,
     ) -> AsyncIterator[str]:
         columns: list[Column] = []
+        shown = ""
         normalizer = Normalizer.BASIC
         try:
             source = open_short(given(path))
@@ -59,12 +60,11 @@ def lay_out(demo: gr.Blocks, connect: Connect) -> None:
                         async for step in recognize(client, source, model, way):
                             if isinstance(step, Column):
                                 columns.append(step)
-                                progress = ""
+                                shown = side_by_side(columns, said, normalizer)
+                                yield shown
                             else:
-                                progress = progress_bar(
-                                    way.value, step.processed_s, step.duration_s
-                                )
-                            yield progress + side_by_side(columns, said, normalizer)
+                                bar = progress_bar(way.value, step.processed_s, step.duration_s)
+                                yield bar + shown
         except (RecognitionError, SourceError) as error:
             yield problem(error)
 

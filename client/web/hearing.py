@@ -1,8 +1,8 @@
 """Recognizing a whole recording, whatever is then shown of it."""
 
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
 
 from client.messages import joined_text, to_seconds
 from client.prefetch import prefetched
@@ -14,6 +14,10 @@ LONGEST_S = 2 * 3600.0
 """Of a recording, on the page; client.file takes any."""
 
 BLOCK_S = 0.5
+
+STEP_S = 0.5
+"""Between two steps that are told, at least: a server that is quick makes hundreds in a second, and
+a page that is to show each falls behind."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,31 @@ def open_short(path: str) -> Source:
     """
     source = open_recording(path)
     if source.duration_s is not None and source.duration_s > LONGEST_S:
-        raise SourceError(
-            f"The recording lasts {source.duration_s / 3600:.1f} hours; this page takes "
-            f"{LONGEST_S / 3600:g}. For longer ones there is: python -m client.file"
-        )
-    return source
+        raise _too_long(f"{source.duration_s / 3600:.1f} hours")
+
+    def blocks(block_s: float) -> Iterator[bytes]:
+        # Not every file says how long it is, and what it says need not be so.
+        left_bytes = LONGEST_S * source.bytes_per_s
+        for block in source.blocks(block_s):
+            left_bytes -= len(block)
+            if left_bytes < 0:
+                raise _too_long("longer")
+            yield block
+
+    return replace(source, blocks=blocks)
+
+
+def _too_long(lasts: str) -> SourceError:
+    return SourceError(
+        f"The recording lasts {lasts}; this page takes {LONGEST_S / 3600:g} hours. "
+        "For longer ones there is: python -m client.file"
+    )
 
 
 async def hear(client: Client, source: Source, config: StreamingConfig) -> AsyncIterator[Hearing]:
-    """Stream a recording as fast as the server takes it; gives what is known after each step.
+    """Stream a recording as fast as the server takes it; gives what is known, from time to time.
+
+    The last that it gives is all.
 
     A final is a decode in full context, the same as `Recognize` gives; streamed, a long
     recording shows its progress and has no largest size.
@@ -68,17 +88,23 @@ async def hear(client: Client, source: Source, config: StreamingConfig) -> Async
     own.MergeFrom(config)
     transcripts: list[Transcript] = []
     results: list[Result] = []
-    began_s = time.monotonic()
+    began_s = told_s = time.monotonic()
+    processed_s = 0.0
+
+    def known(now_s: float) -> Hearing:
+        return Hearing(
+            tuple(transcripts), processed_s, source.duration_s, now_s - began_s, tuple(results)
+        )
+
     async with client.stream(own) as stream:
         stream.feed(prefetched(lambda: source.blocks(BLOCK_S)))
         async for transcript in stream:
             transcripts.append(transcript)
+            processed_s = to_seconds(transcript.processed_offset)
             if transcript.HasField("final_result"):
                 results.append(transcript.final_result)
-            yield Hearing(
-                tuple(transcripts),
-                to_seconds(transcript.processed_offset),
-                source.duration_s,
-                time.monotonic() - began_s,
-                tuple(results),
-            )
+            now_s = time.monotonic()
+            if now_s - told_s >= STEP_S:
+                told_s = now_s
+                yield known(now_s)
+    yield known(time.monotonic())

@@ -8,6 +8,10 @@ from client.web import compare_tab, live_tab, recording_tab
 from client.web.connect import Connect
 from client.web.tickets import Tickets
 
+KEPT_S = 24 * 3600
+CLEANED_EVERY_S = 3600
+"""How long recordings are kept that visitors upload, and how often it is looked for older ones."""
+
 
 def build(connect: Connect, tickets: Tickets, folder: Path) -> gr.Blocks:
     """Lay the page out.
@@ -17,7 +21,11 @@ def build(connect: Connect, tickets: Tickets, folder: Path) -> gr.Blocks:
         tickets: What live sessions are opened with.
         folder: Where files are put that visitors may download.
     """
-    demo: gr.Blocks = gr.Blocks(title="Streaming speech recognition", analytics_enabled=False)
+    demo: gr.Blocks = gr.Blocks(
+        title="Streaming speech recognition",
+        analytics_enabled=False,
+        delete_cache=(CLEANED_EVERY_S, KEPT_S),
+    )
     with demo:
         gr.Markdown("# Streaming speech recognition")
         with gr.Tabs() as tabs:

@@ -59,6 +59,8 @@ def _server(options: argparse.Namespace) -> Iterator[str]:
 
 def _serve(options: argparse.Namespace, server: str, stop: threading.Event) -> int:
     with tempfile.TemporaryDirectory(prefix="speech-") as folder:
+        # What visitors upload goes with the page; Gradio would leave it in the machine's folder.
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))
         return _launch(options, server, Path(folder), stop)
 
 
@@ -72,28 +74,31 @@ def _launch(options: argparse.Namespace, server: str, folder: Path, stop: thread
     connect()  # A certificate or a token that cannot be used is known before the page is.
     demo = page.build(connect, tickets, folder)
     try:
-        _, local, shared = demo.launch(
-            server_name=options.host,
-            server_port=port,
-            share=options.share,
-            auth=options.auth,
-            inbrowser=options.open,
-            prevent_thread_lock=True,
-            quiet=True,
-            footer_links=[],
-            allowed_paths=[str(folder)],
-            max_file_size=LARGEST_FILE,
-            ssr_mode=False,
-            app_kwargs={"routes": routes(connect, tickets)},
-            theme=theme.make(),
-            css_paths=theme.STYLE,
-            head=theme.HEAD,
-        )
+        # What Gradio says of its tunnel is not what the program is asked for.
+        with contextlib.redirect_stdout(sys.stderr):
+            _, local, shared = demo.launch(
+                server_name=options.host,
+                server_port=port,
+                share=options.share,
+                auth=options.auth,
+                inbrowser=options.open,
+                prevent_thread_lock=True,
+                quiet=True,
+                footer_links=[],
+                allowed_paths=[str(folder)],
+                max_file_size=LARGEST_FILE,
+                ssr_mode=False,
+                app_kwargs={"routes": routes(connect, tickets)},
+                theme=theme.make(),
+                css_paths=theme.STYLE,
+                head=theme.HEAD,
+            )
     except OSError:
         print(f"client.web: port {port} is taken; choose another with --port", file=sys.stderr)
         return ExitCode.NOT_AUDIO
     if options.share and not shared:
-        print("client.web: Gradio's tunnel cannot be reached; no link", file=sys.stderr)
+        sentence = "Gradio's tunnel cannot be reached, so there is no link; the page is here alone"
+        print(f"client.web: {sentence}", file=sys.stderr)
     print(f"open {shared or local} (server: {server}); Ctrl-C ends", flush=True)
     stop.wait()
     demo.close(verbose=False)

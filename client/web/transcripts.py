@@ -1,6 +1,6 @@
 """Results as parts of the page and as files. Pure: messages in, text out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from urllib.parse import quote
 
@@ -10,6 +10,9 @@ from protos.asr.v1.asr_pb2 import Result, Transcript
 
 DOWNLOADS = {"txt": "text", "srt": "srt", "vtt": "vtt", "json": "json"}
 """File endings, and what `client.render` calls the format."""
+
+LATEST = 20
+"""Finals that are shown under way: the page is sent all that it shows anew with every step."""
 
 _PLAYER_HINT = "Choose a word to hear its moment."
 
@@ -36,9 +39,9 @@ def with_player(results: Iterable[Result], recording: str) -> str:
     )
 
 
-def under_way(results: Iterable[Result], progress: str) -> str:
-    """Write what is known while a recording is still being recognized."""
-    return f'<div class="result">{progress}{_box(results)}</div>'
+def under_way(results: Sequence[Result], progress: str) -> str:
+    """Write the latest of what is known while a recording is still being recognized."""
+    return f'<div class="result">{progress}{_box(results[-LATEST:])}</div>'
 
 
 def progress_bar(what: str, done_s: float, duration_s: float | None) -> str:

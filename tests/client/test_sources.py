@@ -1,7 +1,9 @@
 """Recordings and raw samples as blocks."""
 
 import os
+import shutil
 import stat
+import subprocess
 
 import numpy as np
 import pytest
@@ -223,3 +225,16 @@ def test_leaving_ffmpeg_early(tmp_path, fake_ffmpeg):
     blocks = open_recording(str(path)).blocks(0.1)
     assert len(next(blocks)) == 3200
     blocks.close()
+
+
+def test_a_format_of_ffmpeg_says_how_long_it_is(tmp_path):
+    """What only ffmpeg reads has a length too, where the file tells it."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
+    wav, path = tmp_path / "talk.wav", tmp_path / "talk.m4a"
+    soundfile.write(wav, np.zeros(32_000), 16_000)
+    subprocess.run([ffmpeg, "-v", "error", "-i", wav, path], check=True)
+    source = open_recording(str(path))
+    assert source.duration_s == pytest.approx(2, abs=0.2)
+    assert len(content(source)) / source.bytes_per_s == pytest.approx(2, abs=0.2)

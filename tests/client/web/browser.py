@@ -150,6 +150,13 @@ async def open_tab(page, url, name):
     await page.get_by_role("tab", name=name, selected=True).wait_for()
 
 
+async def choose(page, path):
+    """Upload a file on the tab that is open, and wait until it is there."""
+    tab = page.get_by_role("tabpanel").filter(visible=True)
+    await tab.locator("input[type=file]").set_input_files(str(path))
+    await tab.get_by_label("Clear").wait_for()
+
+
 UNNAMED = """
 [...document.querySelectorAll('button, input, textarea, select, meter, audio')]
   .filter(e => e.checkVisibility() && !(e.labels?.length || e.ariaLabel || e.title

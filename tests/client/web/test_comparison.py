@@ -4,11 +4,10 @@ import pytest
 import soundfile
 
 from client.evaluation.accuracy import Normalizer
-from client.sources import SourceError, open_recording
+from client.sources import open_recording
 from client.stream import Client
-from client.web import hearing
 from client.web.comparison import Column, Way, recognize, side_by_side
-from client.web.hearing import Hearing, open_short
+from client.web.hearing import Hearing
 from tests.tones import quiet, tones
 
 
@@ -63,13 +62,3 @@ def test_texts_cannot_break_the_page():
     assert "<m>" not in page
     assert "<b>" not in page
     assert "nothing" in page
-
-
-def test_a_recording_may_be_too_long(tmp_path, monkeypatch):
-    """A recording that is longer than the page takes is refused with what to do instead."""
-    path = tmp_path / "long.wav"
-    soundfile.write(path, quiet(10_000), 16_000)
-    assert open_short(str(path)).duration_s == 10
-    monkeypatch.setattr(hearing, "LONGEST_S", 9.0)
-    with pytest.raises(SourceError, match=r"this page takes .* python -m client\.file"):
-        open_short(str(path))

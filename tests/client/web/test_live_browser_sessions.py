@@ -11,6 +11,7 @@ from tests.client.web.browser import (
     PALE,
     RATE_HZ,
     UNNAMED,
+    choose,
     finals,
     opened,
     problem,
@@ -120,9 +121,21 @@ async def test_problems_are_sentences(demo, serve, tmp_path):
         assert server.engine.slots.taken == 0
 
 
+async def check_looks(page):
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await page.evaluate(UNNAMED) == []
+    assert await page.evaluate(PALE) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_page_fits_and_is_labelled(demo, serve, scheme):
-    """On a phone nothing sticks out; every control has a name; nothing comes from elsewhere."""
+async def test_the_page_fits_and_is_labelled(demo, serve, scheme, tmp_path):
+    """On a phone nothing sticks out; every control has a name; letters differ enough from what is
+    behind them; nothing comes from elsewhere; with results and without."""
+    recording = spoken_words(tmp_path / "words.wav", ["alfa", "bravo"])
+    tabs = {
+        "Recording": ("#recording-start", ".result audio"),
+        "Compare": ("#compare-start", ".way:nth-child(3)"),
+    }
     asked = []
     phone = {"width": 390, "height": 844}
     async with (
@@ -132,12 +145,15 @@ async def test_the_page_fits_and_is_labelled(demo, serve, scheme):
         page.on("request", lambda request: asked.append(request.url))
         await page.goto(demo.url)
         await page.wait_for_function("document.querySelector('.about')?.innerText.length > 10")
-        for tab in ("Live", "Recording", "Compare"):
+        await check_looks(page)
+        for tab, (start, result) in tabs.items():
             await page.get_by_role("tab", name=tab).click()
             await page.get_by_role("tab", name=tab, selected=True).wait_for()
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            assert await page.evaluate(UNNAMED) == []
-            assert await page.evaluate(PALE) == []
+            await check_looks(page)
+            await choose(page, recording)
+            await page.click(start)
+            await page.wait_for_selector(result)
+            await check_looks(page)
         assert page.problems == []
     here = (demo.url, "data:", "blob:", demo.url.replace("http", "ws"))
     assert [url for url in asked if not url.startswith(here)] == []

@@ -9,6 +9,7 @@ import signal
 import urllib.request
 from asyncio.subprocess import Process
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,15 +21,16 @@ from tests.client.web import browser
 from tests.ports import free_address
 
 pytest.importorskip("gradio", reason="the extra web is not installed")
+httpx = pytest.importorskip("httpx", reason="it comes with the extra web")
 
 pytestmark = pytest.mark.timeout(400)
 """Gradio takes a busy machine half a minute to start."""
 
 
 @asynccontextmanager
-async def running(*arguments):
+async def running(*arguments, **environment):
     """Run the program until the block ends; gives it with the page's and the server's address."""
-    process = await start("client.web", "--port", "0", *arguments)
+    process = await start("client.web", "--port", "0", *arguments, **environment)
     try:
         line = (await process.stdout.readline()).decode()
         found = re.match(r"open (\S+) \(server: (\S+)\)", line)
@@ -89,6 +91,36 @@ async def test_a_port_that_is_taken():
         code, _, complaints = await outcome(await start("client.web", "--port", port))
     assert code == ExitCode.NOT_AUDIO
     assert complaints == f"client.web: port {port} is taken; choose another with --port\n"
+
+
+async def test_a_link_without_a_network(tmp_path):
+    """Where Gradio's tunnel cannot be reached, --share says so, and the page is there all the
+    same."""
+    # Nobody listens there, whatever this machine can reach; and no program for it is kept here.
+    offline = {"HTTPS_PROXY": "http://127.0.0.1:1", "HF_HOME": str(tmp_path), "NO_PROXY": ""}
+    async with running("--server", "127.0.0.1:1", "--share", **offline) as (process, url, _):
+        assert url.startswith("http://127.0.0.1:")
+        assert "speech/assets/live.js" in await asyncio.to_thread(fetch, url)
+        code, output, complaints = await ended(process, signal.SIGINT)
+    assert (code, output) == (0, "")
+    assert "client.web: Gradio's tunnel cannot be reached, so there is no link" in complaints
+    assert "Traceback" not in complaints
+
+
+async def test_what_is_uploaded_goes_with_the_page(tmp_path):
+    """Recordings of visitors are not left on the machine."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    async with (
+        running("--server", "127.0.0.1:1", TMPDIR=str(kept)) as (process, url, _),
+        httpx.AsyncClient() as visitor,
+    ):
+        upload = {"files": ("tone.wav", bytes(1000))}
+        answer = await visitor.post(f"{url}gradio_api/upload", files=upload)
+        assert Path(answer.json()[0]).is_relative_to(kept)
+        assert list(kept.rglob("tone.wav"))
+        assert (await ended(process, signal.SIGTERM))[0] == 0
+    assert not [path for path in kept.rglob("*") if path.is_file()]
 
 
 async def test_strangers_are_kept_out():

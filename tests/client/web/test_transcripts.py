@@ -46,6 +46,16 @@ def test_texts_cannot_break_the_page():
     assert "<script" not in progress_bar(EVIL, 1, 2)
 
 
+def test_under_way_the_latest_is_shown():
+    """What a page is sent while a long recording is recognized does not grow with it."""
+    results = [Result(text=f"word{number}") for number in range(1000)]
+    page = under_way(results, "")
+    assert "word999<" in page
+    assert "word0<" not in page
+    assert len(page) < len(with_player(results, "x")) / 10
+    assert "word0<" in with_player(results, "x")
+
+
 def test_progress():
     """The bar says how far it is, and only that it goes on where nobody knows."""
     assert 'value="0.250"' in progress_bar("Recognizing", 30, 120)
