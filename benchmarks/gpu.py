@@ -141,7 +141,10 @@ def measure_ctc(arguments: argparse.Namespace, scale: Scale, folder: str) -> Non
     speed = offline_rate(recognizer, workers, recordings)
     print(f"offline, segments of {scale.offline_s:.0f} s: {speed:.0f} audio s per s")
     differing = differing_finals(recognizer, workers, recordings)
-    print(f"finals that differ with neighbours: {differing} of {len(recordings)}")
+    print(
+        f"finals that differ with neighbours: {differing} of {len(recordings)}, "
+        f"computed in {recognizer.model.final_rows} rows"
+    )
     in_time = 0
     for streams in arguments.streams or scale.streams:
         measured = asyncio.run(measure_streams(recognizer, workers, streams, scale.seconds))

@@ -49,7 +49,8 @@ class EnergyDetector:
 
     def probabilities(self, samples: Samples) -> Sequence[float]:
         """Return 1 for each frame above the threshold, else 0."""
+        loudest_quiet = self.THRESHOLD**2 * FRAME_SAMPLES
         return [
-            float(np.sqrt(np.mean(np.square(frame))) > self.THRESHOLD)
+            float(np.dot(frame, frame) > loudest_quiet)
             for frame in samples.reshape(-1, FRAME_SAMPLES)
         ]

@@ -36,7 +36,7 @@ class Outbox:
             if isinstance(update.event, InterimResult):
                 self._interim = update
             self._updates.append(update)
-        self._changed.set()
+            self._changed.set()
 
     def close(self) -> None:
         """End the iteration once everything has been read."""

@@ -101,11 +101,13 @@ class LiveStream:
             ClientError: the audio is not what the config says.
         """
         for begin in range(0, len(data), SLICE_BYTES):
+            # Behind the last slice the next message is waited for, which is a turn for others.
+            if begin:
+                await asyncio.sleep(0)
             await self._room()
             if not self._is_finished:
                 self._session.feed(data[begin : begin + SLICE_BYTES])
                 self._pump()
-            await asyncio.sleep(0)
 
     async def silence(self, duration_ns: int) -> None:
         """Take silence, rounded down to whole samples; waits while too much is unanswered."""

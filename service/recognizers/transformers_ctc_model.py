@@ -4,7 +4,8 @@ Calls of ``hear`` from many threads meet in a batcher where that pays. Features 
 window by itself, in the thread that asks; in a batch there are equal lengths only, which share no
 operation. What is left is that libraries choose their kernels by the shape of a batch, and round
 otherwise in others; so finals are always computed in one and the same number of rows, those that
-nobody wants filled with copies. Whoever is beside it, a final is the same to the last bit.
+nobody wants filled with copies; alone, where a model's rows are not alike. Whoever is beside it,
+a final is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ WORD_BEGIN: Final = ("\u2581", "\u0120")
 FINAL_ROWS: Final = 8
 """Most finals in a batch, and the rows of each: their lengths are shared less than those of
 interims, and what is not shared is computed for nothing."""
+ALIKE_S: Final = {"cpu": (1,), "cuda": (1, 5, 15, 30)}
+"""Lengths of audio for which it is tried whether all rows of a batch give the same. Which kernel a
+GPU's library takes depends on the shape, and some add up differently from row to row."""
 GRID_S: Final = 0.5
 """Windows that may be chosen are multiples of this long, so that their lengths are few: those of
 finals by how much they hear before their segment, those of interims where batches are wanted."""
@@ -78,6 +82,8 @@ class CtcModel:
             )
         self.frame_samples: int = self._measure_frame(model.config)
         """From the begin of a frame to the begin of the next."""
+        self.final_rows: int = self.rows_of_finals(self._model)
+        """Rows in which finals are computed."""
         self._batcher: Batcher[Inputs, Frames] | None = None
         if options.is_batching:
             self._batcher = self._new_batcher(options)
@@ -122,6 +128,27 @@ class CtcModel:
         with torch.inference_mode():
             return self._frames(self._model, rows, Staging(self._device))
 
+    def rows_of_finals(self, model: Any) -> int:  # noqa: ANN401
+        """Return in how many rows finals may be computed.
+
+        With 1, finals share no batch: that is so where the same window gives something else, be
+        it in the last bit, in another row of the same batch, for then a final would depend on
+        where among its neighbours it stands.
+
+        Args:
+            model: As it will compute finals, on its device.
+        """
+        most = min(FINAL_ROWS, self.batch_size)
+        chance = np.random.default_rng(0)
+        for seconds in ALIKE_S[self._device] if most > 1 else ():
+            noise = chance.normal(0, 0.05, seconds * SAMPLE_RATE_HZ).astype(np.float32)
+            rows = [self._features(noise)] * most
+            with torch.inference_mode():
+                frames = self._frames(model, rows, Staging(self._device))
+            if not all(np.array_equal(row, frames[0]) for row in frames):
+                return 1
+        return most
+
     def text(self, windows: NDArray[np.float32]) -> list[str]:
         """Return what is said in windows of the same length, shape (windows, samples)."""
         return [self._text(frames) for frames in self.log_probabilities(windows)]
@@ -163,7 +190,7 @@ class CtcModel:
             ) from error
 
     def _most(self, bucket: Bucket) -> int:
-        return min(FINAL_ROWS, self.batch_size) if bucket.is_final else self.batch_size
+        return self.final_rows if bucket.is_final else self.batch_size
 
     def _rows(self, bucket: Bucket, count: int) -> int:
         """Return in how many rows so many windows are computed: few numbers, one for finals."""

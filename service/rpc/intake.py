@@ -138,8 +138,9 @@ class Intake:
     async def _pass_on(self, chunk: asr_pb2.AudioChunk, live: LiveStream) -> None:
         match chunk.WhichOneof("payload"):
             case "audio":
-                self._check_size(len(chunk.audio))
-                await live.audio(chunk.audio)
+                audio = chunk.audio
+                self._check_size(len(audio))
+                await live.audio(audio)
             case "flush":
                 _check_flush_id(chunk.flush.id)
                 await live.flush(chunk.flush.id)

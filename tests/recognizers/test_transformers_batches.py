@@ -210,6 +210,31 @@ def test_random_weights_in_both_ways_of_normalizing(tmp_path, norm):
     assert all(map(np.array_equal, alone, together))
 
 
+class Tilted(torch.nn.Module):
+    """The model that it is given, but each row of a batch is heard a little differently."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = model.dtype
+
+    def forward(self, **inputs: torch.Tensor):
+        output = self.model(**inputs)
+        tilt = torch.arange(len(output.logits)).view(-1, 1, 1) / 1_000_000
+        output.logits = output.logits * (1 + tilt)
+        return output
+
+
+def test_finals_share_no_batch_where_rows_are_not_alike():
+    """Where a final would depend on its place in the batch it is computed by itself; here, and with
+    as few rows as there are, places make no difference."""
+    recognizer = _load("batch=4")
+    model = recognizer.model
+    assert model.final_rows == 4
+    assert model.rows_of_finals(Tilted(model._model)) == 1
+    recognizer.close()
+
+
 def test_closing_ends_the_thread():
     """A recognizer that is closed leaves none behind; closing again does nothing."""
     before = set(threading.enumerate())
