@@ -41,7 +41,7 @@ LEAST_SAMPLES: Final = 1_600
 MOST_ALTERNATIVES: Final = 5
 
 
-def load(folder: Path, options: TransformersOptions, threads: int, language: str) -> CtcRecognizer:
+def load(folder: Path, options: TransformersOptions, language: str) -> CtcRecognizer:
     """Load a folder; ``language`` is that of the model, empty if it is not known.
 
     A model with weights for each language says itself which it was loaded for.
@@ -50,7 +50,7 @@ def load(folder: Path, options: TransformersOptions, threads: int, language: str
         ModelUnavailableError: says what to install, download or write instead.
     """
     words = load_language_model(options.lm, options.alpha, options.beta) if options.lm else None
-    model = CtcModel(folder, options, threads)
+    model = CtcModel(folder, options)
     return CtcRecognizer(model, options, model.language or language, words)
 
 

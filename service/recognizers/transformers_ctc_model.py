@@ -52,7 +52,7 @@ finals by how much they hear before their segment, those of interims where batch
 class CtcModel:
     """A loaded model. All methods may be called from several threads."""
 
-    def __init__(self, folder: Path, options: TransformersOptions, threads: int) -> None:
+    def __init__(self, folder: Path, options: TransformersOptions) -> None:
         """Load a folder.
 
         Raises:
@@ -78,7 +78,7 @@ class CtcModel:
         """Most windows that are computed at once."""
         with torch.inference_mode():
             self._model, self.precision = prepare(
-                _baked(model), options.device, options.precision, threads, self._greedy_text
+                _baked(model), options.device, options.precision, self._greedy_text
             )
         self.frame_samples: int = self._measure_frame(model.config)
         """From the begin of a frame to the begin of the next."""

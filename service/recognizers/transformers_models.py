@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from transformers import MODEL_FOR_CTC_MAPPING, MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING
 
 from service.recognizers import transformers_ctc, transformers_seq2seq
@@ -28,17 +29,19 @@ def load(spec_argument: str, options: Mapping[str, str], threads: int, _workers:
     chosen = parse_options(options)
     folder = find_folder(spec_argument, chosen.weights, chosen.language)
     config = read_config(folder)
-    threads = chosen.threads or threads
+    # Before anything is computed: weights that are stored in two parts are multiplied as they are
+    # loaded, and a sum over several threads is another in its last bits.
+    torch.set_num_threads(chosen.threads or threads)
     if type(config) in MODEL_FOR_CTC_MAPPING:
         language = chosen.language or ("en" if spec_argument == WAV2VEC2 else "")
-        return transformers_ctc.load(folder, chosen, threads, language)
+        return transformers_ctc.load(folder, chosen, language)
     if type(config) in MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING:
         if chosen.batch > 1 or chosen.graphs:
             raise ModelUnavailableError(
                 f"transformers:{spec_argument} writes its text token by token, each stream at its "
                 "own pace; batch and graphs are for CTC models, leave them out"
             )
-        return transformers_seq2seq.load(folder, config.model_type, chosen, threads)
+        return transformers_seq2seq.load(folder, config.model_type, chosen)
     raise ModelUnavailableError(
         f"transformers:{spec_argument} is a model of the kind {config.model_type}, which does not "
         "recognize speech by CTC nor from sequence to sequence"

@@ -27,7 +27,6 @@ def prepare(
     model: Any,  # noqa: ANN401  (a module of torch)
     device: str,
     precision: str,
-    threads: int,
     transcribe: Callable[[Any, Samples], str],
 ) -> tuple[Any, str]:
     """Put a model on its device, in the precision that was chosen.
@@ -36,7 +35,6 @@ def prepare(
         model: In fp32, on the CPU.
         device: cpu or cuda.
         precision: One of TYPES, or auto.
-        threads: CPU threads of one computation.
         transcribe: Gives the text that a model hears in audio.
 
     Returns:
@@ -45,7 +43,6 @@ def prepare(
     Raises:
         ModelUnavailableError: it does not fit, or cannot compute in this precision.
     """
-    torch.set_num_threads(threads)
     clip = np.asarray(soundfile.read(CLIP, dtype="float32")[0], dtype=np.float32)
     try:
         model = model.to(device)

@@ -40,15 +40,13 @@ digital silence: faint noise is then heard as "you" at 0.94 and -0.49. A model w
 no-speech token has the last."""
 
 
-def load(
-    folder: Path, family: str, options: TransformersOptions, threads: int
-) -> Seq2SeqRecognizer:
+def load(folder: Path, family: str, options: TransformersOptions) -> Seq2SeqRecognizer:
     """Load a folder with a model of this family.
 
     Raises:
         ModelUnavailableError: says what to install, download or write instead.
     """
-    model = Seq2SeqModel(folder, family, options, threads)
+    model = Seq2SeqModel(folder, family, options)
     if model.languages and options.language and options.language not in model.languages:
         raise ModelUnavailableError(
             f"language={options.language!r}: {folder} knows {', '.join(model.languages)}"

@@ -54,9 +54,7 @@ class Decoded:
 class Seq2SeqModel:
     """A loaded model. All methods may be called from several threads."""
 
-    def __init__(
-        self, folder: Path, family: str, options: TransformersOptions, threads: int
-    ) -> None:
+    def __init__(self, folder: Path, family: str, options: TransformersOptions) -> None:
         """Load a folder.
 
         Raises:
@@ -94,7 +92,7 @@ class Seq2SeqModel:
         """Codes of the languages that the model knows; empty where it does not say."""
         with torch.inference_mode():
             self._model, self.precision = prepare(
-                model, options.device, options.precision, threads, self._calibration_text
+                model, options.device, options.precision, self._calibration_text
             )
 
     @property

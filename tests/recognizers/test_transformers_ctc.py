@@ -183,7 +183,7 @@ def test_a_precision_that_a_model_cannot_compute_in():
         raise RuntimeError('"conv1d" not implemented for Half')
 
     with pytest.raises(ModelUnavailableError, match=r"in fp16 on cpu .*precision=auto"):
-        prepare(torch.nn.Linear(1, 1), "cpu", "fp16", 1, transcribe)
+        prepare(torch.nn.Linear(1, 1), "cpu", "fp16", transcribe)
 
 
 def _unavailable(argument: object) -> str:

@@ -15,7 +15,7 @@ import soundfile
 from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, DecodeOptions, Samples, Window
 from service.recognizers.registry import load, parse_spec
 
-pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+torch = pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
 pytest.importorskip("transformers")
 
 FOLDER = Path(__file__).parent / "small_ctc"
@@ -115,3 +115,17 @@ def test_context_leaves_the_words_of_the_segment(clips):
 def test_a_frame_has_the_length_of_the_strides(recognizer):
     """Strides of 160 and 3: also a frame that no whole second is a multiple of is exact."""
     assert recognizer.model.frame_samples == 480
+
+
+def test_weights_are_the_same_however_many_threads_there_were_before(clips):
+    """A model that is loaded again, here or in another process, hears the same to the last bit."""
+    samples = clips[0][1]
+    options = DecodeOptions(word_offsets=True)
+    hypotheses = []
+    for threads_before in (4, 1):
+        torch.set_num_threads(threads_before)
+        again = load(parse_spec(f"transformers:{FOLDER}?precision=fp32"), 1, 1)
+        stream = again.open_stream(options)
+        hypotheses.append((stream.interim(Window(samples[:26_936])), stream.final(Window(samples))))
+        again.close()
+    assert hypotheses[0] == hypotheses[1]
