@@ -88,7 +88,7 @@ def in_this_process(spec: str, decodes: int) -> Iterator[System]:
 def in_workers(spec: str, workers: int) -> Iterator[System]:
     """Load a model as a server with workers does, each of them decoding once at a time."""
     roster = Roster()
-    launch = Launch(spec, 1, 1, 600.0, 600.0, "warning", "json")
+    launch = Launch(spec, 1, 1, lambda _: 1, 600.0, 600.0, "warning", "json")
     recognizer = RemoteRecognizer(WorkerPool(spec, launch, workers, roster))
     processes = [psutil.Process(pid) for pid in roster.ready[spec]] + [psutil.Process()]
     name = f"workers {workers}, decodes {workers}"

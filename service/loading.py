@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+from functools import partial
 
 import structlog
 
+from service.core.capabilities import Capabilities
 from service.core.vad import DetectorFactory, EnergyDetector
 from service.detectors import silero
 from service.engine.engine import Engine, Model
@@ -36,29 +38,28 @@ async def load_engine(settings: Settings, roster: Roster | None = None) -> Engin
     """
     problems: list[str] = []
     models: list[Model] = []
-    decodes = settings.decodes or os.cpu_count() or 1
     for text in settings.model:
         try:
             spec = registry.parse_spec(text)
             log.info("loading model", model=spec.name)
             if settings.workers:
                 pool = await asyncio.to_thread(
-                    _start_workers, settings, spec.name, text, decodes, roster or Roster()
+                    _start_workers, settings, spec.name, text, roster or Roster()
                 )
                 recognizer: Recognizer = RemoteRecognizer(pool)
                 grown_bytes = pool.memory_bytes
-                at_once = decodes
             else:
                 before_bytes = resident_bytes()
-                recognizer = await asyncio.to_thread(registry.load, spec, settings.threads, decodes)
+                recognizer = await asyncio.to_thread(
+                    registry.load, spec, settings.threads, _decodes(settings)
+                )
                 grown_bytes = max(0, resident_bytes() - before_bytes)
-                # While a batch is computed, the next one gathers.
-                at_once = settings.decodes or max(decodes, 2 * recognizer.capabilities.batch_size)
         except ModelUnavailableError as error:
             problems.append(str(error))
             continue
         if any(model.name == spec.name for model in models):
             problems.append(f"two models are called {spec.name!r}; give one ?name=another")
+        at_once = _decodes(settings, recognizer.capabilities)
         models.append(Model(spec.name, recognizer, at_once, grown_bytes, not settings.workers))
     new_detector: DetectorFactory = EnergyDetector
     if settings.voice_activity == "silero":
@@ -79,15 +80,38 @@ async def load_engine(settings: Settings, roster: Roster | None = None) -> Engin
     )
 
 
-def _start_workers(
-    settings: Settings, name: str, text: str, decodes: int, roster: Roster
-) -> WorkerPool:
+def _decodes(settings: Settings, capabilities: Capabilities | None = None) -> int:
+    """Return how many decodes of a model there are to be at once, in all its processes.
+
+    Args:
+        settings: Where it may be said.
+        capabilities: Of the model, once they are known.
+    """
+    if settings.decodes:
+        return settings.decodes
+    cores = os.cpu_count() or 1
+    if capabilities is None or capabilities.batch_size == 1:
+        return cores
+    # While a batch is computed, the next one gathers; each process has its own.
+    return max(cores, 2 * capabilities.batch_size * max(1, settings.workers))
+
+
+def _lanes(settings: Settings, capabilities: Capabilities | None = None) -> int:
+    """Return how many decodes a worker is to have room for.
+
+    Twice its share: streams whose state is there stay there, and when another worker dies this
+    one takes its decodes as well.
+    """
+    decodes = _decodes(settings, capabilities)
+    return min(decodes, 2 * math.ceil(decodes / settings.workers))
+
+
+def _start_workers(settings: Settings, name: str, text: str, roster: Roster) -> WorkerPool:
     launch = Launch(
         spec=text,
         threads=settings.threads,
-        # Twice a worker's share: streams whose state is there stay there, and when another
-        # worker dies this one takes its decodes as well.
-        lanes=min(decodes, 2 * math.ceil(decodes / settings.workers)),
+        decodes=_lanes(settings),
+        lanes=partial(_lanes, settings),
         max_decode_s=settings.max_decode_s,
         max_reload_s=settings.max_deserted_s,
         log_level=settings.log_level,

@@ -107,6 +107,7 @@ class Engine:
             name: model.recognizer.batch_sizes
             for name, model in self._models.items()
             if isinstance(model.recognizer, Batching)
+            and model.recognizer.capabilities.batch_size > 1
         }
 
     @property

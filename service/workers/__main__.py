@@ -17,11 +17,17 @@ import structlog
 from service.core.hypothesis import Hypothesis, Samples
 from service.process import ExitStatus, exit_now, resident_bytes
 from service.recognizers import registry
-from service.recognizers.base import ModelUnavailableError, Recognizer, RecognizerStream
+from service.recognizers.base import (
+    Batching,
+    ModelUnavailableError,
+    Recognizer,
+    RecognizerStream,
+)
 from service.recognizers.doubt import Doubt
 from service.recognizers.warming import warm_up
 from service.telemetry import configure_logging
-from service.workers import memory
+from service.workers import lanes, memory
+from service.workers.lanes import Lane
 from service.workers.lifetime import die_with_parent, ignore_stop_signals
 from service.workers.messages import (
     ANSWER,
@@ -62,18 +68,20 @@ class Decoder:
 
     def answer(self, request: Decode, lane: Samples) -> Answer:
         """Decode; what the recognizer raises is the answer as well."""
+        hypothesis = fault = None
         try:
-            answer = Answer(self._hear(request, lane))
+            hypothesis = self._hear(request, lane)
         except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-            answer = Answer(fault=fault_of(error, traceback.format_exc()))
-        has_failed = answer.fault is not None
+            fault = fault_of(error, traceback.format_exc())
+        has_failed = fault is not None
         with self._lock:
             is_due = self._doubt.decoded(is_interim=not request.is_final, has_failed=has_failed)
             if is_due:
                 self._doubt.clear()
         if is_due:
             self._try_out()
-        return answer
+        batching = self._recognizer if isinstance(self._recognizer, Batching) else None
+        return Answer(hypothesis, fault, batching.batch_sizes if batching else None)
 
     def leave(self, number: int) -> None:
         """Free the state of a segment, if there is any."""
@@ -110,13 +118,11 @@ def main(task: Task) -> ExitStatus:
         control.send_bytes(STARTED.dump_json(Started(fault=fault_of(error, ""))))
         return ExitStatus.NO_MODEL
     decoder = Decoder(recognizer, lambda: exit_now(ExitStatus.FAILED, lines.drain))
-    longest_s = recognizer.capabilities.longest_window_s
-    windows = memory.NamelessFile(task.memory).map(len(task.lanes), longest_s, is_writable=False)
-    for number, samples in zip(task.lanes, windows, strict=True):
-        lane = Connection(number)
-        threading.Thread(target=_work, args=(decoder, lane, samples), daemon=True).start()
-    control.send_bytes(STARTED.dump_json(Started(Loaded(recognizer.capabilities, grown_bytes))))
+    capabilities = recognizer.capabilities
     try:
+        control.send_bytes(STARTED.dump_json(Started(Loaded(capabilities, grown_bytes))))
+        for lane in lanes.receive(control, capabilities.longest_window_s):
+            threading.Thread(target=_work, args=(decoder, lane), daemon=True).start()
         while True:
             decoder.leave(int.from_bytes(control.recv_bytes()))
     except (EOFError, OSError):
@@ -126,18 +132,19 @@ def main(task: Task) -> ExitStatus:
 
 def _load(task: Task) -> tuple[Recognizer, int]:
     before_bytes = resident_bytes()
-    recognizer = registry.load(registry.parse_spec(task.spec), task.threads, len(task.lanes))
+    recognizer = registry.load(registry.parse_spec(task.spec), task.threads, task.decodes)
     grown_bytes = max(0, resident_bytes() - before_bytes)
     warm_up(recognizer)
     return recognizer, grown_bytes
 
 
-def _work(decoder: Decoder, lane: Connection, samples: Samples) -> None:
+def _work(decoder: Decoder, lane: Lane) -> None:
     """Answer what is asked by a lane."""
     try:
         while True:
-            request = DECODE.validate_json(lane.recv_bytes())
-            lane.send_bytes(ANSWER.dump_json(decoder.answer(request, samples)))
+            request = DECODE.validate_json(lane.connection.recv_bytes())
+            answer = decoder.answer(request, lane.samples)
+            lane.connection.send_bytes(ANSWER.dump_json(answer))
     except (EOFError, OSError):
         pass  # The server has gone; the main thread ends the process.
 

@@ -25,16 +25,15 @@ class Task:
     """Of the model."""
     threads: int
     """Processor threads of one decode."""
+    decodes: int
+    """At the same time, at most, as far as that is known before the model is loaded."""
     number: int
     """Of the worker, for its log."""
     log_level: str
     log_format: str
     control: int
-    """File descriptor: the worker says when it is ready, and is told which streams are over."""
-    lanes: tuple[int, ...]
-    """File descriptors: one decode at a time is asked for by each, and answered."""
-    memory: int
-    """File descriptor of the shared memory: as many windows as there are lanes."""
+    """File descriptor. The worker says what it has loaded; it is sent its lanes, as ``lanes``
+    says, and is told from then on which streams are over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,8 @@ class Answer:
 
     hypothesis: Hypothesis | None = None
     fault: Fault | None = None
+    batch_sizes: Mapping[int, int] | None = None
+    """Of a recognizer that batches: how many batches there have been of each size."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class WorkerPool:
         self._closing = threading.Event()
         self._processes: dict[int, Worker] = {}
         self._ready: list[Worker] = []
+        self._past_batch_sizes: Counter[int] = Counter()
         loads: list[Future[Loaded]] = [Future() for _ in range(size)]
         # Each worker has a thread that starts it and outlives it, see ``lifetime``.
         self._keepers = [
@@ -78,6 +80,15 @@ class WorkerPool:
         """What the model can do."""
         self.memory_bytes = sum(each.memory_bytes for each in loaded)
         """By which loading it made the workers grow, in sum."""
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches there have been of each size, in those that have gone as well."""
+        with self._lock:
+            sizes = self._past_batch_sizes.copy()
+            for worker in self._ready:
+                sizes.update(worker.batch_sizes)
+        return sizes
 
     def check(self) -> None:
         """See whether there is a worker.
@@ -192,6 +203,7 @@ class WorkerPool:
         ending = worker.wait()
         with self._lock:
             self._ready.remove(worker)
+            self._past_batch_sizes.update(worker.batch_sizes)
             is_loss = not self._closing.is_set()
         self._roster.left(self._model, worker.pid, is_loss=is_loss)
         if is_loss:

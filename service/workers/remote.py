@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
 from service.workers.pool import WorkerPool
@@ -9,7 +11,7 @@ from service.workers.worker import Worker
 
 
 class RemoteRecognizer:
-    """Implements Recognizer."""
+    """Implements Recognizer and Batching."""
 
     def __init__(self, pool: WorkerPool) -> None:
         """Decode in the workers of this pool, and close it in the end."""
@@ -19,6 +21,11 @@ class RemoteRecognizer:
     def capabilities(self) -> Capabilities:
         """What the model can do."""
         return self._pool.capabilities
+
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches there have been of each size; none of a model that does not batch."""
+        return self._pool.batch_sizes
 
     def open_stream(self, options: DecodeOptions) -> RemoteStream:
         """Begin a segment. What the model cannot honour is known with the first decode.

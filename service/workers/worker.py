@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
-from service.core.hypothesis import DecodeOptions, Hypothesis, Samples, Window
+from service.core.capabilities import Capabilities
+from service.core.hypothesis import DecodeOptions, Hypothesis, Window
 from service.engine.refusals import WorkerFailedError
 from service.recognizers.base import ModelUnavailableError
-from service.workers import memory
+from service.workers import lanes, memory
+from service.workers.lanes import Lane
 from service.workers.messages import ANSWER, DECODE, STARTED, TASK, Decode, Loaded, Task
 
 MODULE = "service.workers"
@@ -40,7 +42,9 @@ class Launch:
     spec: str
     threads: int
     """Processor threads of one decode."""
-    lanes: int
+    decodes: int
+    """At the same time in one worker, as far as that is known before the model is loaded."""
+    lanes: Callable[[Capabilities], int]
     """Decodes at the same time in one worker, at most."""
     max_decode_s: float
     """A decode that takes longer is taken to hang, and its worker is killed."""
@@ -48,14 +52,6 @@ class Launch:
     """A worker that takes longer to load what others have loaded before is killed."""
     log_level: str
     log_format: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """The way of one decode at a time."""
-
-    connection: Connection
-    samples: Samples
 
 
 class Worker:
@@ -70,8 +66,7 @@ class Worker:
 
         On Linux it is killed when the calling thread ends, see ``lifetime``.
         """
-        self._spec = launch.spec
-        self._max_decode_s = launch.max_decode_s
+        self._launch = launch
         self._numbers = count()
         self._control_lock = threading.Lock()
         self._is_usable = False
@@ -80,27 +75,24 @@ class Worker:
         """Decodes that run in it. Kept by the pool."""
         self.streams = 0
         """Segments that are being heard in it."""
+        self.batch_sizes: Mapping[int, int] = {}
+        """How many batches there had been of each size when it answered last."""
         self._control, control = Pipe()
-        pairs = [Pipe() for _ in range(launch.lanes)]
-        self._memory = memory.NamelessFile()
         task = Task(
             spec=launch.spec,
             threads=launch.threads,
+            decodes=launch.decodes,
             number=number,
             log_level=launch.log_level,
             log_format=launch.log_format,
             control=control.fileno(),
-            lanes=tuple(theirs.fileno() for _, theirs in pairs),
-            memory=self._memory.fileno(),
         )
         try:
             self._process = _start(task)
         finally:
-            for theirs in (control, *(theirs for _, theirs in pairs)):
-                theirs.close()
-        self._connections = [ours for ours, _ in pairs]
+            control.close()
         # The lane that was used last is used first: the others' memory may never be touched.
-        self._lanes: queue.LifoQueue[_Lane] = queue.LifoQueue()
+        self._lanes: queue.LifoQueue[Lane] = queue.LifoQueue()
 
     @property
     def pid(self) -> int:
@@ -119,24 +111,26 @@ class Worker:
             ModelUnavailableError: the model cannot be loaded, or the process died of it, or
                 was killed since it took longer than the limit.
         """
+        spec = self._launch.spec
         try:
             started = STARTED.validate_json(
                 self._receive(self._control, limit_s, "loading the model")
             )
+            if started.fault is not None:
+                raise started.fault.exception()
+            if started.loaded is None:
+                raise ModelUnavailableError(f"the process did not say what {spec!r} can do")
+            capabilities = started.loaded.capabilities
+            count = self._launch.lanes(capabilities)
+            for lane in lanes.send(self._control, self.pid, count, capabilities.longest_window_s):
+                self._lanes.put(lane)
         except (EOFError, OSError) as error:
+            self.kill()
             raise ModelUnavailableError(
-                f"the process that loaded model {self._spec!r} {self.wait()}; the log says more"
+                f"the process that loaded model {spec!r} {self.wait()}; the log says more"
             ) from error
-        if started.fault is not None:
-            raise started.fault.exception()
-        if started.loaded is None:
-            raise ModelUnavailableError(f"the process did not say what {self._spec!r} can do")
         # Telling it that a stream is over must not wait, see ``leave``.
         os.set_blocking(self._control.fileno(), False)
-        longest_s = started.loaded.capabilities.longest_window_s
-        windows = self._memory.map(len(self._connections), longest_s, is_writable=True)
-        for connection, samples in zip(self._connections, windows, strict=True):
-            self._lanes.put(_Lane(connection, samples))
         self._is_usable = True
         return started.loaded
 
@@ -190,13 +184,15 @@ class Worker:
             memory.write(lane.samples, window)
             lane.connection.send_bytes(DECODE.dump_json(request))
             answer = ANSWER.validate_json(
-                self._receive(lane.connection, self._max_decode_s, "a decode")
+                self._receive(lane.connection, self._launch.max_decode_s, "a decode")
             )
         except (EOFError, OSError) as error:
             self._is_usable = False
             raise WorkerFailedError from error
         finally:
             self._lanes.put(lane)
+        if answer.batch_sizes is not None:
+            self.batch_sizes = answer.batch_sizes
         if answer.fault is not None:
             raise answer.fault.exception()
         return answer.hypothesis
@@ -243,11 +239,10 @@ class Worker:
 
 
 def _start(task: Task) -> subprocess.Popen[bytes]:
-    descriptors: Sequence[int] = (task.control, task.memory, *task.lanes)
     return subprocess.Popen(
         [sys.executable, "-m", MODULE, TASK.dump_json(task).decode()],
         stdin=subprocess.DEVNULL,
         # Standard output is the server's, and read by programs.
         stdout=STANDARD_ERROR,
-        pass_fds=descriptors,
+        pass_fds=(task.control,),
     )

@@ -53,7 +53,7 @@ def launch(limit_s: float = WAIT_S, spec: str = "scripted") -> Launch:
         limit_s: After which a decode, or loading anew, is taken to hang.
         spec: Of the model.
     """
-    return Launch(spec, 1, 2, limit_s, limit_s, "info", "json")
+    return Launch(spec, 1, 2, lambda _: 2, limit_s, limit_s, "info", "json")
 
 
 def remote(spec: str, roster: Roster | None = None) -> RemoteRecognizer:

@@ -18,6 +18,7 @@ from tests.faults.processes import ROOT, SCRIPTED, service
 from tests.faults.streams import Outcome, chunks, client_of, finish, recognize
 from tests.faults.victim import PHASES, TRANSCRIPT, victim_of
 from tests.observability.scrape import samples
+from tests.recognizers.contract import SMALL_CTC
 from tests.recognizers.small_deepspeech_model import SCORER, SMALL, functions
 from tests.rpc.streams import audio, config, text, until
 from tests.rpc.streams import recognize as answers
@@ -149,6 +150,22 @@ async def test_a_phrase_that_only_the_model_refuses_is_refused_at_the_begin(serv
             messages.append(refusal.value.details())
             assert running.engine.slots.taken == 0
     assert messages[0] == messages[1]
+
+
+async def test_a_worker_has_room_for_the_batches_of_its_model(serve):
+    """One that is computed and one that gathers, unless --decodes is set; sizes are counted."""
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    spec = f"{SMALL_CTC}&batch=4&name=batched"
+    async with serve(model=[spec], workers=1) as running:
+        at_once = max(8, os.cpu_count() or 1)
+        assert running.engine._models["batched"].decodes == at_once
+        [worker] = running.engine._models["batched"].recognizer._pool._ready
+        assert worker._lanes.qsize() == at_once
+        # Of warming up, an interim and a final: once by the worker and once by the server.
+        assert running.engine.batch_sizes == {"batched": {1: 4}}
+        os.kill(worker.pid, signal.SIGKILL)
+        await until(lambda: running.roster.ready["batched"] - {worker.pid})
+        assert running.engine.batch_sizes == {"batched": {1: 4}}
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
