@@ -48,7 +48,10 @@ async def samples(serve, tmp_path) -> dict[str, set[str]]:
     settings = {"metrics_listen": "127.0.0.1:0"}
     tls = {"tls_cert": str(pair.certificate), "tls_key": str(pair.key)}
     found: dict[str, set[str]] = {}
-    async with serve(**settings) as running, serve(**settings, **tls) as encrypted:
+    async with (
+        serve(**settings) as running,
+        serve(**settings, **tls, workers=1) as encrypted,
+    ):
         async with stub_for(running.address) as stub:
             await recognize(stub, speak(running.metrics_address))
             with pytest.raises(Exception, match="served here"):

@@ -131,6 +131,7 @@ def test_every_option_crosses(both):
             stream.interim(Window(samples, agreed_words=agreed))
     here, there = (stream.final(Window(both.case.speech()[-1])) for stream in streams)
     assert here == there
+    assert here.heard_samples == there.heard_samples
     assert here.words
     for stream in streams:
         stream.close()
@@ -165,6 +166,7 @@ hypotheses = st.builds(
     ).map(tuple),
     confidence=confidences,
     alternatives=st.lists(st.builds(Alternative, st.text(), confidences), max_size=3).map(tuple),
+    heard_samples=st.none() | st.integers(0, 2**40),
 )
 
 
