@@ -125,7 +125,8 @@ class Worker:
             for lane in lanes.send(self._control, self.pid, count, capabilities.longest_window_s):
                 self._lanes.put(lane)
         except (EOFError, OSError) as error:
-            self.kill()
+            # It is about to say by its status what was the matter with it.
+            self._let_end()
             raise ModelUnavailableError(
                 f"the process that loaded model {spec!r} {self.wait()}; the log says more"
             ) from error
@@ -211,11 +212,7 @@ class Worker:
             else:
                 self._process.kill()
             self._is_usable = False
-        try:
-            self._process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._let_end()
 
     def wait(self) -> str:
         """Wait for its end; return how it ended, for the log."""
@@ -226,6 +223,13 @@ class Worker:
         if status >= 0:
             return f"ended with status {status}"
         return f"was ended by {signal.Signals(-status).name}"
+
+    def _let_end(self) -> None:
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _receive(self, connection: Connection, limit_s: float | None, what: str) -> bytes:
         waited_s = 0.0
