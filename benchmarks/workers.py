@@ -6,7 +6,8 @@
 
 throughput: audio decoded in a second, by finals of windows of 10 s, with as many threads asking
 as decodes may run; without network. A server's own process with one decode, the same in one
-worker, and on all cores both ways; in turns, medians of the rounds.
+worker, and on all cores both ways; in turns, medians of the rounds. The cores that were used say
+whether the machine was free.
 memory: of a server that has decoded, with no worker and with some; what processes share counts
 once.
 lag: by how much a server's event loop is late while streams keep all decodes busy.
@@ -121,7 +122,8 @@ def throughput(spec: str, cores: int, rounds: int, windows: int) -> None:
             each / base for (each, _), (base, _) in zip(figures, first, strict=True)
         )
         print(
-            f"{name:26} {rate:6.1f} audio s/s  {per_cpu:6.1f} audio s per CPU s  {ratio:.2f} times"
+            f"{name:26} {rate:6.1f} audio s/s  {per_cpu:6.1f} audio s per CPU s  "
+            f"{ratio:.2f} times  ({rate / per_cpu:.2f} cores)"
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
 from service.workers.pool import WorkerPool
-from service.workers.worker import Worker
+from service.workers.worker import Worker, WorkerGoneError
 
 
 class RemoteRecognizer:
@@ -74,15 +74,23 @@ class RemoteStream:
             worker.leave(number)
 
     def _hear(self, window: Window, *, is_final: bool) -> Hypothesis | None:
-        with self._pool.placed(self._home[0] if self._home else None) as worker:
-            options = None
-            if self._home is None or self._home[0] is not worker:
-                self.close()
-                self._home = (worker, worker.enter())
-                options = self._options
-            try:
-                return worker.hear(self._home[1], window, is_final=is_final, options=options)
-            except Exception:
-                # Whether it is open there is not known; the next decode opens it anew.
-                self.close()
-                raise
+        while True:
+            with self._pool.placed(self._home[0] if self._home else None) as worker:
+                try:
+                    return self._hear_in(worker, window, is_final=is_final)
+                except WorkerGoneError:
+                    # Nobody had noticed yet. The pool does not choose it again.
+                    continue
+
+    def _hear_in(self, worker: Worker, window: Window, *, is_final: bool) -> Hypothesis | None:
+        options = None
+        if self._home is None or self._home[0] is not worker:
+            self.close()
+            self._home = (worker, worker.enter())
+            options = self._options
+        try:
+            return worker.hear(self._home[1], window, is_final=is_final, options=options)
+        except Exception:
+            # Whether it is open there is not known; the next decode opens it anew.
+            self.close()
+            raise

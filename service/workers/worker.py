@@ -54,6 +54,10 @@ class Launch:
     log_format: str
 
 
+class WorkerGoneError(WorkerFailedError):
+    """The worker had died before it was asked; another one may be."""
+
+
 class Worker:
     """A process, from its start to its end; it is replaced by another one, not started anew.
 
@@ -169,7 +173,8 @@ class Worker:
             options: Of the segment, the first time; then None.
 
         Raises:
-            WorkerFailedError: it has died or hangs, now or before.
+            WorkerGoneError: it had died before.
+            WorkerFailedError: it has died or hangs.
             Exception: what the recognizer raised.
         """
         request = Decode(
@@ -183,10 +188,16 @@ class Worker:
         lane = self._lanes.get()
         try:
             memory.write(lane.samples, window)
-            lane.connection.send_bytes(DECODE.dump_json(request))
+            try:
+                lane.connection.send_bytes(DECODE.dump_json(request))
+            except OSError as error:
+                raise WorkerGoneError from error
             answer = ANSWER.validate_json(
                 self._receive(lane.connection, self._launch.max_decode_s, "a decode")
             )
+        except WorkerGoneError:
+            self._is_usable = False
+            raise
         except (EOFError, OSError) as error:
             self._is_usable = False
             raise WorkerFailedError from error

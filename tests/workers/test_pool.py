@@ -114,6 +114,23 @@ def test_a_segment_goes_on_in_another_worker(recognizer, watched):
     stream.close()
 
 
+def test_a_worker_that_had_died_before_it_was_asked_costs_nothing(recognizer, watched):
+    """Until its death is noticed decodes are given to it; they are done by the other one."""
+    dead = recognizer._pool._ready[0]
+    with no_replacements():
+        os.kill(dead.pid, signal.SIGKILL)
+        watched.wait_for(lambda pids: dead.pid not in pids)
+        # As it was before the pool had noticed.
+        dead._is_usable = True
+        with recognizer._pool._lock:
+            recognizer._pool._ready.insert(0, dead)
+        assert _hear(recognizer, "alfa") == "alfa"
+        assert not dead.is_usable
+        with recognizer._pool._lock:
+            recognizer._pool._ready.remove(dead)
+    assert len(watched.wait_for(lambda pids: len(pids) == 2)) == 2
+
+
 def test_without_any_worker_streams_are_refused(recognizer, watched):
     """While none is ready a segment cannot begin; it can when one has come."""
     before = watched.pids
