@@ -9,7 +9,7 @@ as decodes may run; without network. A server's own process with one decode, the
 worker, and on all cores both ways; in turns, medians of the rounds. The cores that were used say
 whether the machine was free.
 memory: of a server that has decoded, with no worker and with some; what processes share counts
-once.
+once, and beside it what is each process's own.
 lag: by how much a server's event loop is late while streams keep all decodes busy.
 """
 
@@ -131,14 +131,12 @@ def memory(spec: str, counts: Sequence[int]) -> None:
     """Print a line for each number of workers."""
     for count in counts:
         with own_server("--model", spec, "--workers", str(count)) as server:
-            asyncio.run(_keep_busy(server.address, STREAMS, 0.0))
-            sizes = [
-                (process.memory_full_info().pss, process.memory_info().rss)
-                for process in (server.process, *server.process.children())
-            ]
-        parts = "  ".join(f"{pss / 1e6:.0f} ({rss / 1e6:.0f})" for pss, rss in sizes)
-        total = sum(pss for pss, _ in sizes)
-        print(f"workers {count}: {total / 1e6:5.0f} MB, of each process (resident): {parts}")
+            asyncio.run(_keep_busy(server.address, count or 1, 0.0))
+            processes = (server.process, *server.process.children())
+            sizes = [process.memory_full_info() for process in processes]
+        own = ", ".join(f"{size.uss / 1e6:.0f}" for size in sizes)
+        total = sum(size.pss for size in sizes)
+        print(f"workers {count}: {total / 1e6:5.0f} MB, of which each process's own: {own}")
 
 
 def lag(spec: str, counts: Sequence[int], seconds: float) -> None:
