@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from service.core.decoding import JobKind
-from service.engine.refusals import RefusalError
 from service.recognizers.doubt import Doubt
 
 log = structlog.get_logger()
@@ -38,9 +37,7 @@ class Soundness:
         self._is_unsound = False
 
     def decoded(self, kind: JobKind, error: BaseException | None) -> None:
-        """Note what became of a decode. A refusal says nothing of the model."""
-        if isinstance(error, RefusalError):
-            return
+        """Note what became of a decode."""
         is_due = self._doubt.decoded(
             is_interim=kind is JobKind.INTERIM, has_failed=error is not None
         )
@@ -50,9 +47,6 @@ class Soundness:
     async def _try(self) -> None:
         try:
             await self._try_out()
-        except RefusalError:
-            log.warning("decodes fail, and the model could not be tried now")
-            self._doubt.clear()
         except Exception:
             log.exception("the model fails on audio of our own as well")
             self._is_unsound = True
