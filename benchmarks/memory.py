@@ -20,9 +20,11 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import numpy as np
+from google.protobuf.duration_pb2 import Duration
 
 from benchmarks.support import ROOT, Server, own_server, read_clips
 from client.stream import Client, StreamingConfig, to_seconds
+from protos.asr.v1 import asr_pb2
 
 SPOKEN_S = 30
 OPEN_S = 8
@@ -42,11 +44,20 @@ async def speak(client: Client, stack: AsyncExitStack, spoken: bytes) -> None:
     await stream.flush("heard")
     await stream.send(spoken[-OPEN_S * BYTES_PER_S :])
     async for transcript in stream:
-        # An interim of the open segment: the flush is answered, and the rest has been heard.
-        if transcript.HasField("interim_result"):
-            end_s = to_seconds(transcript.interim_result.end_offset)
-            if end_s > SPOKEN_S + OPEN_S / 2:
-                return
+        # Of the open segment, so the flush is answered: speech has been noticed in it, or more.
+        if max(map(to_seconds, _offsets(transcript)), default=0.0) > SPOKEN_S:
+            return
+
+
+def _offsets(transcript: asr_pb2.Transcript) -> list[Duration]:
+    """Return where what a message tells lies in the audio."""
+    match transcript.WhichOneof("event"):
+        case "speech_started":
+            return [transcript.speech_started.offset]
+        case "interim_result":
+            return [transcript.interim_result.end_offset]
+        case _:
+            return []
 
 
 async def warm(server: Server, streams: int, spoken: bytes) -> list[int]:
