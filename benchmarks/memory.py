@@ -99,7 +99,8 @@ def main() -> None:
         if clip.path.name == "passage.flac"
     ]
     spoken = passage.pcm[: SPOKEN_S * BYTES_PER_S]
-    slots = str(max(options.streams, options.warm_up) + 1)
+    # Twice as many: a slot is free when what still decodes for it has ended.
+    slots = str(2 * (options.streams + options.warm_up))
     with own_server("--max-streams", slots, "--model", options.model, *settings) as server:
         sizes = asyncio.run(warm(server, options.warm_up, spoken))
         rounds = ", ".join(f"{size / 1e6:.0f}" for size in sizes)

@@ -71,6 +71,28 @@ def test_no_stream_is_left_without_interims():
         assert len(one.interim_lag_s) >= 4
 
 
+@pytest.mark.parametrize(("cost_s", "most"), [(0.01, 5), (1.0, 2)])
+def test_confirming_interims_take_a_tenth_of_a_streams_time(cost_s, most):
+    """What costs as much as a final is done every few seconds, and rarely if it costs much."""
+    costs = _costs()
+    costs.confirming = [(1.0, cost_s)]
+    finals: list[float] = []
+
+    class Counting(Replayed):
+        def open_stream(self, _):
+            return self
+
+        def final(self, window):
+            finals.append(len(window.samples) / 16_000)
+            return super().final(window)
+
+    # Without a pause, and with the one that ends it decoded ahead of time or not.
+    play([script(clip(14.0))], Counting(costs), costs, EnergyDetector, WORKERS, CORES)
+    confirming = [heard_s for heard_s in finals if heard_s < 13.5]
+    assert 1 <= len(confirming) <= most
+    assert len(confirming) >= 3 or cost_s > 0.1
+
+
 def test_what_is_said_does_not_depend_on_the_load():
     """Each stream's finals are those that it gets alone."""
     scripts = _streams(6)
