@@ -4,11 +4,12 @@ python -m benchmarks.growth                 an hour, at the pace of speech
 python -m benchmarks.growth --minutes 10    scaled: growth is told for an hour all the same
 python -m benchmarks.growth --fast          as fast as the server goes: more streams in less time
 
-Some streams at once, each a minute of the project's own samples with interims and a flush, one
-behind the other on connections of their own. Resident memory is looked at whenever a stream has
-ended. The first quarter is left out, for until then threads and allocator still reach their
-size. What is told is the slope of the line that fits the rest best, for an hour of time and for
-a thousand streams, beside the difference between the medians of its first and last fifths.
+Round for round some streams at once, each a minute of the project's own samples with interims
+and a flush, on connections of their own; every round says the same. Resident memory is looked at
+when a round is over. The first quarter is left out, for until then threads and allocator still
+reach their size. What is told is the slope of the line that fits the rest best, for an hour of
+time and for a thousand rounds, beside the difference between the medians of its first and last
+fifths.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,29 +31,32 @@ from client.stream import Client, StreamingConfig
 STREAM_S = 60.0
 MESSAGE_S = 0.1
 LEFT_OUT = 0.25
+REST_S = 1.0
+"""Until what streams held is freed."""
+LEAST_ROUNDS = 8
 
 
 @dataclass(frozen=True)
 class Growth:
     """What memory did while streams came and went."""
 
-    streams: int
+    rounds: int
     duration_s: float
     per_hour_bytes: float
-    per_stream_bytes: float
+    per_round_bytes: float
     difference_bytes: float
 
     @classmethod
     def of(cls, times_s: Sequence[float], sizes: Sequence[int]) -> Growth:
-        """Fit lines to the sizes after each stream."""
+        """Fit lines to the sizes after each round."""
         first = round(LEFT_OUT * len(sizes))
         kept, at_s = np.array(sizes[first:], dtype=float), np.array(times_s[first:])
         fifth = max(1, len(kept) // 5)
         return cls(
-            streams=len(sizes),
+            rounds=len(sizes),
             duration_s=times_s[-1],
             per_hour_bytes=float(np.polyfit(at_s, kept, 1)[0]) * 3_600,
-            per_stream_bytes=float(np.polyfit(np.arange(len(kept)), kept, 1)[0]),
+            per_round_bytes=float(np.polyfit(np.arange(len(kept)), kept, 1)[0]),
             difference_bytes=float(np.median(kept[-fifth:]) - np.median(kept[:fifth])),
         )
 
@@ -58,9 +64,9 @@ class Growth:
     def line(self) -> str:
         """The figures in one line."""
         return (
-            f"{self.streams} streams in {self.duration_s / 60:.0f} min  "
+            f"{self.rounds} rounds in {self.duration_s / 60:.0f} min  "
             f"growth {self.per_hour_bytes / 1e6:+.2f} MB an hour, "
-            f"{self.per_stream_bytes * 1_000 / 1e6:+.2f} MB for 1000 streams  "
+            f"{self.per_round_bytes * 1_000 / 1e6:+.2f} MB for 1000 rounds  "
             f"first to last fifth {self.difference_bytes / 1e6:+.2f} MB"
         )
 
@@ -103,26 +109,24 @@ def some_clips(clips: Sequence[Clip], number: int) -> list[Clip]:
 
 async def watch(
     server: Server, clips: Sequence[Clip], at_once: int, duration_s: float, *, is_paced: bool
-) -> Growth:
-    """Run streams for so long and return what memory did."""
+) -> tuple[list[float], list[int]]:
+    """Run rounds of streams for so long; return when each had ended and what it left."""
+    said = [some_clips(clips, number) for number in range(at_once)]
     began_s = time.monotonic()
     times_s: list[float] = []
     sizes: list[int] = []
-
-    async def streams(number: int) -> None:
+    # Also what there is when somebody has had enough.
+    with suppress(asyncio.CancelledError):
         while time.monotonic() - began_s < duration_s:
-            await one_stream(server.address, some_clips(clips, number), is_paced=is_paced)
+            await asyncio.gather(
+                *(one_stream(server.address, spoken, is_paced=is_paced) for spoken in said)
+            )
+            await asyncio.sleep(REST_S)
             times_s.append(time.monotonic() - began_s)
             sizes.append(server.resident_bytes)
-            number += at_once
-
-    try:
-        await asyncio.gather(*(streams(number) for number in range(at_once)))
-    except asyncio.CancelledError:
-        # Also what there is when somebody has had enough.
-        if not sizes:
-            raise
-    return Growth.of(times_s, sizes)
+            if len(sizes) % 10 == 1:
+                print(f"{times_s[-1] / 60:5.1f} min  {sizes[-1] / 1e6:.1f} MB", flush=True)
+    return times_s, sizes
 
 
 def main() -> None:
@@ -140,10 +144,12 @@ def main() -> None:
         *("--max-streams", str(options.streams + 1), "--max-starts-per-caller", "0"),
         *("--model", options.model, *settings),
     ) as server:
-        growth = asyncio.run(
+        times_s, sizes = asyncio.run(
             watch(server, clips, options.streams, 60 * options.minutes, is_paced=not options.fast)
         )
-    print(growth.line)
+    if len(sizes) < LEAST_ROUNDS:
+        sys.exit(f"{len(sizes)} rounds are too few to tell growth; give it more --minutes")
+    print(Growth.of(times_s, sizes).line)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,31 @@
 """What is told of memory over time."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.growth import STREAM_S, Growth, some_clips
 from tests.benchmarks.spoken import clip
 
 
+@settings(deadline=None)
 @given(
-    per_stream=st.integers(-1_000, 10_000),
+    per_round=st.integers(-1_000, 10_000),
     every_s=st.floats(0.5, 60),
-    streams=st.integers(20, 200),
+    rounds=st.integers(20, 200),
     warm_up_bytes=st.integers(0, 10**9),
 )
-def test_growth_is_the_slope_without_the_warm_up(per_stream, every_s, streams, warm_up_bytes):
-    """Whatever the first quarter does, the rest tells bytes an hour and for each stream."""
-    times_s = [every_s * (index + 1) for index in range(streams)]
-    sizes = [5 * 10**8 + per_stream * index for index in range(streams)]
-    for index in range(streams // 4):
+def test_growth_is_the_slope_without_the_warm_up(per_round, every_s, rounds, warm_up_bytes):
+    """Whatever the first quarter does, the rest tells bytes an hour and for each round."""
+    times_s = [every_s * (index + 1) for index in range(rounds)]
+    sizes = [5 * 10**8 + per_round * index for index in range(rounds)]
+    for index in range(rounds // 4):
         sizes[index] -= warm_up_bytes
     growth = Growth.of(times_s, sizes)
-    assert growth.per_stream_bytes == pytest.approx(per_stream, abs=1)
-    assert growth.per_hour_bytes == pytest.approx(per_stream * 3_600 / every_s, abs=3_600)
-    assert growth.streams == streams
-    assert growth.difference_bytes == pytest.approx(per_stream * 0.75 * 0.8 * streams, rel=0.3)
+    assert growth.per_round_bytes == pytest.approx(per_round, abs=1)
+    assert growth.per_hour_bytes == pytest.approx(per_round * 3_600 / every_s, abs=3_600)
+    assert growth.rounds == rounds
+    assert growth.difference_bytes == pytest.approx(per_round * 0.75 * 0.8 * rounds, rel=0.3)
 
 
 def test_a_stream_speaks_for_a_minute_and_the_same_each_time():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.line import LEAST_CALLERS, Line
@@ -20,6 +20,7 @@ def _push(line: Line, caller: str, due_s: float = 0.0) -> Future[None]:
     return future
 
 
+@settings(deadline=None)
 @given(
     turns=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.booleans())),
 )
@@ -42,6 +43,7 @@ def test_everybody_who_has_not_left_has_a_turn(turns):
         )
 
 
+@settings(deadline=None)
 @given(st.integers(2, 5), st.integers(5, 30))
 def test_shares_are_equal_while_all_wait(callers, each):
     """At no time has one caller had two turns more than another."""
