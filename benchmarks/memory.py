@@ -1,9 +1,17 @@
-"""Memory of one more stream.
+"""Memory of one more stream, told apart from what all streams share.
 
 python -m benchmarks.memory
 
-Opens streams that are idle after their config, and streams that have heard half a minute
-of speech and are idle then, and divides the growth of the server's resident memory.
+Decode threads keep the memory that their largest decode took, and the allocator keeps what it
+once had; neither belongs to a stream. So streams come and go, all at once, until a round leaves
+the server no larger than the one before. Then streams are opened one by one and stay, each
+
+- idle: after its config
+- in speech: after half a minute of speech and a flush, 8 s into the next segment. It then holds
+  the speech that its next final may be heard with
+
+and the line that fits resident memory against open streams best tells what each adds. Only the
+second half of the streams counts: the first may fit into what the threads have freed.
 """
 
 from __future__ import annotations
@@ -12,47 +20,96 @@ import argparse
 import asyncio
 from contextlib import AsyncExitStack
 
+import numpy as np
+from google.protobuf.duration_pb2 import Duration
+
 from benchmarks.support import ROOT, Server, own_server, read_clips
-from client.stream import Client, StreamingConfig
+from client.stream import Client, StreamingConfig, to_seconds
+from protos.asr.v1 import asr_pb2
 
 SPOKEN_S = 30
+OPEN_S = 8
+MOST_ROUNDS = 8
+SETTLED_BYTES = 2_000_000
+"""A round that adds less has warmed what there is to warm."""
+BYTES_PER_S = 32_000
 
 
-async def growth_bytes(server: Server, streams: int, spoken: bytes) -> float:
-    """Return what each of some open streams adds, after each has heard some audio."""
-    async with Client(server.address) as client, AsyncExitStack() as open_streams:
-        await _open(client, open_streams, 2, spoken)
-        before = server.resident_bytes
-        await _open(client, open_streams, streams, spoken)
-        return (server.resident_bytes - before) / streams
+async def speak(client: Client, stack: AsyncExitStack, spoken: bytes) -> None:
+    """Open a stream that stays until the stack is closed; leave it in the midst of a segment."""
+    stream = await stack.enter_async_context(client.stream(StreamingConfig(interim_results=True)))
+    if not spoken:
+        return
+    for begin in range(0, SPOKEN_S * BYTES_PER_S, BYTES_PER_S):
+        await stream.send(spoken[begin : begin + BYTES_PER_S])
+    await stream.flush("heard")
+    await stream.send(spoken[-OPEN_S * BYTES_PER_S :])
+    async for transcript in stream:
+        # Of the open segment, so the flush is answered: speech has been noticed in it, or more.
+        if max(map(to_seconds, _offsets(transcript)), default=0.0) > SPOKEN_S:
+            return
 
 
-async def _open(client: Client, stack: AsyncExitStack, count: int, spoken: bytes) -> None:
-    for _ in range(count):
-        stream = await stack.enter_async_context(client.stream(StreamingConfig()))
-        if spoken:
-            for begin in range(0, len(spoken), 32_000):
-                await stream.send(spoken[begin : begin + 32_000])
-            await stream.flush("heard")
-            async for transcript in stream:
-                if transcript.HasField("flush_done"):
-                    break
+def _offsets(transcript: asr_pb2.Transcript) -> list[Duration]:
+    """Return where what a message tells lies in the audio."""
+    match transcript.WhichOneof("event"):
+        case "speech_started":
+            return [transcript.speech_started.offset]
+        case "interim_result":
+            return [transcript.interim_result.end_offset]
+        case _:
+            return []
+
+
+async def warm(server: Server, streams: int, spoken: bytes) -> list[int]:
+    """Have streams come and go until that adds nothing; return what the rounds left."""
+    sizes = [server.resident_bytes]
+    for _ in range(MOST_ROUNDS):
+        async with Client(server.address) as client, AsyncExitStack() as stack:
+            await asyncio.gather(*(speak(client, stack, spoken) for _ in range(streams)))
+        sizes.append(server.resident_bytes)
+        if sizes[-1] - sizes[-2] < SETTLED_BYTES:
+            break
+    return sizes
+
+
+async def slope_bytes(server: Server, streams: int, spoken: bytes) -> float:
+    """Return what each of some open streams adds."""
+    sizes = []
+    async with Client(server.address) as client, AsyncExitStack() as stack:
+        for _ in range(streams):
+            await speak(client, stack, spoken)
+            sizes.append(server.resident_bytes)
+    later = sizes[len(sizes) // 2 :]
+    return float(np.polyfit(np.arange(len(later)), later, 1)[0])
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description="Memory of one more stream.")
-    parser.add_argument("--streams", type=int, default=50, help="streams (default: %(default)s)")
-    streams = parser.parse_args().streams
+    parser.add_argument("--streams", type=int, default=60, help="streams (default: %(default)s)")
+    parser.add_argument(
+        "--warm-up", type=int, default=4, help="streams at once before (default: %(default)s)"
+    )
+    parser.add_argument("--model", default="whisper", help="model spec (default: %(default)s)")
+    parser.add_argument("--server-option", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    settings = [part for option in options.server_option for part in f"--{option}".split("=")]
     [passage] = [
         clip
         for clip in read_clips([ROOT / "samples" / "manifest.jsonl"])
         if clip.path.name == "passage.flac"
     ]
-    for name, spoken in (("idle", b""), ("idle after speech", passage.pcm[: 32_000 * SPOKEN_S])):
-        with own_server("--max-streams", str(streams + 2)) as server:
-            growth = asyncio.run(growth_bytes(server, streams, spoken))
-        print(f"{name:18} {growth / 1e6:.2f} MB per stream, over {streams} streams")
+    spoken = passage.pcm[: SPOKEN_S * BYTES_PER_S]
+    # Twice as many: a slot is free when what still decodes for it has ended.
+    slots = str(2 * (options.streams + options.warm_up))
+    with own_server("--max-streams", slots, "--model", options.model, *settings) as server:
+        sizes = asyncio.run(warm(server, options.warm_up, spoken))
+        rounds = ", ".join(f"{size / 1e6:.0f}" for size in sizes)
+        print(f"server, MB: {rounds} as loaded and after rounds of {options.warm_up} streams")
+        for name, heard in (("idle", b""), ("in speech", spoken)):
+            slope = asyncio.run(slope_bytes(server, options.streams, heard))
+            print(f"{name:10} {slope / 1e6:.2f} MB for each of {options.streams} streams")
 
 
 if __name__ == "__main__":

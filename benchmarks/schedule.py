@@ -14,22 +14,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import bisect
-import hashlib
 import random
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from benchmarks.load import LONGEST_S, SHORTEST_S
-from benchmarks.load_scripts import MESSAGE_S, Record, Script, make_scripts
+from benchmarks.load_scripts import Record, Script, make_scripts
+from benchmarks.measured_costs import Costs, Measured, Replayed
 from benchmarks.support import RATE_HZ, manifest_arguments, read_clips
 from benchmarks.virtual_time import SharedCores, VirtualLoop
-from service.core.capabilities import Capabilities
 from service.core.events import FinalResult, FlushDone, InterimResult
-from service.core.hypothesis import DecodeOptions, Hypothesis, Window, Word
 from service.core.session import RecognitionSession
 from service.core.vad import DetectorFactory
 from service.detectors import silero
@@ -37,140 +32,21 @@ from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
 from service.engine.stream import LiveStream
 from service.recognizers import registry
-from service.recognizers.base import Recognizer, RecognizerStream
+from service.recognizers.base import Recognizer
 
-MESSAGE_BYTES = round(MESSAGE_S * RATE_HZ) * 2
 STREAM_CORES = 0.02
 """Processor time of a second of a stream beside its decodes, sender included."""
-NEIGHBOURS = 6
-"""An interim costs what one of those did that are nearest in length."""
-
-
-@dataclass
-class Costs:
-    """What decodes were found to cost, and the finals."""
-
-    capabilities: Capabilities
-    random: random.Random = field(default_factory=lambda: random.Random(0))
-    finals: dict[bytes, tuple[Hypothesis, float]] = field(default_factory=dict)
-    interims: list[tuple[float, float]] = field(default_factory=list)
-    """Length and cost in seconds; so the next."""
-    confirming: list[tuple[float, float]] = field(default_factory=list)
-    scale: float = 1.0
-    last_s: float = 0.0
-
-    def about(self, known: Sequence[tuple[float, float]], length_s: float) -> None:
-        """Let the decode cost what one of such a length did."""
-        near = bisect.bisect(known, (length_s,)) + self.random.randint(-NEIGHBOURS, NEIGHBOURS)
-        self.last_s = self.scale * known[min(max(near, 0), len(known) - 1)][1]
-
-
-def digest(window: Window) -> bytes:
-    """Return what tells windows apart."""
-    parts = [window.samples.tobytes()]
-    for segment in window.context:
-        parts += [segment.samples.tobytes(), segment.text.encode()]
-    return hashlib.sha1(b"".join(parts), usedforsecurity=False).digest()
-
-
-def heard_s(window: Window) -> float:
-    """Return how much is heard for a final."""
-    return sum(len(part.samples) for part in (window, *window.context)) / RATE_HZ
-
-
-@dataclass
-class Measured:
-    """A recognizer that notes what each decode costs."""
-
-    recognizer: Recognizer
-    costs: Costs
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Those of the recognizer."""
-        return self.costs.capabilities
-
-    def open_stream(self, options: DecodeOptions) -> RecognizerStream:
-        """Begin a segment."""
-        return MeasuredStream(self.recognizer.open_stream(options), self.costs)
-
-    def close(self) -> None:
-        """Leave the recognizer as it is."""
-
-
-@dataclass
-class MeasuredStream:
-    """One segment of it."""
-
-    stream: RecognizerStream
-    costs: Costs
-
-    def interim(self, window: Window) -> Hypothesis | None:
-        """Hear it for real."""
-        began_s = time.process_time()
-        hypothesis = self.stream.interim(window)
-        self.costs.last_s = time.process_time() - began_s
-        bisect.insort(self.costs.interims, (len(window.samples) / RATE_HZ, self.costs.last_s))
-        return hypothesis
-
-    def final(self, window: Window) -> Hypothesis:
-        """Hear it for real."""
-        began_s = time.process_time()
-        hypothesis = self.stream.final(window)
-        self.costs.last_s = time.process_time() - began_s
-        self.costs.finals[digest(window)] = hypothesis, self.costs.last_s
-        bisect.insort(self.costs.confirming, (heard_s(window), self.costs.last_s))
-        return hypothesis
-
-    def close(self) -> None:
-        """Close the segment."""
-        self.stream.close()
-
-
-@dataclass
-class Replayed:
-    """A recognizer, and a segment of it, that answers from what was measured."""
-
-    costs: Costs
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Those of the recognizer that was measured."""
-        return self.costs.capabilities
-
-    def open_stream(self, _: DecodeOptions) -> Replayed:
-        """Begin a segment."""
-        return self
-
-    def interim(self, window: Window) -> Hypothesis:
-        """Say some words, more the longer it is."""
-        self.costs.about(self.costs.interims, len(window.samples) / RATE_HZ)
-        return _some_words(window)
-
-    def final(self, window: Window) -> Hypothesis:
-        """Say what was heard; some words for what nobody has heard, confirming interims."""
-        known = self.costs.finals.get(digest(window))
-        if known is None:
-            self.costs.about(self.costs.confirming, heard_s(window))
-            return _some_words(window)
-        self.costs.last_s = self.costs.scale * known[1]
-        return known[0]
-
-    def close(self) -> None:
-        """There is nothing to free."""
-
-
-def _some_words(window: Window) -> Hypothesis:
-    return Hypothesis(
-        tuple(Word(f"word{n}") for n in range(1 + len(window.samples) * 2 // RATE_HZ))
-    )
 
 
 def play(
-    scripts: Sequence[Script], recognizer: Recognizer, costs: Costs, workers: int, cores: float
+    scripts: Sequence[Script],
+    recognizer: Recognizer,
+    costs: Costs,
+    detector: DetectorFactory,
+    workers: int,
+    cores: float,
 ) -> tuple[list[Record], float]:
     """Play streams at once, in virtual time; also return the processor time of the decodes."""
-    detector = silero.load()
     loop = VirtualLoop()
     pool = SharedCores(loop, workers, lambda: costs.last_s, cores - STREAM_CORES * len(scripts))
 
@@ -202,19 +78,13 @@ async def _stream(
         scheduler,
         caller=str(id(script)),
     )
-    due_s = began_s + np.cumsum([clip.duration_s for clip in script.clips])
 
     async def send() -> None:
-        sent_bytes = 0
-        for number, clip in enumerate(script.clips):
-            pcm = clip.pcm
-            for begin in range(0, len(pcm), MESSAGE_BYTES):
-                data = pcm[begin : begin + MESSAGE_BYTES]
-                sent_bytes += len(data)
-                await asyncio.sleep(began_s + sent_bytes / 2 / RATE_HZ - loop.time())
-                await live.audio(data)
-            if number < len(script.clips) - 1:
-                await live.flush(str(number))
+        for message in script.messages():
+            await asyncio.sleep(began_s + message.due_s - loop.time())
+            await live.audio(message.pcm)
+            if message.ends_clip is not None and message.ends_clip < len(script.clips) - 1:
+                await live.flush(str(message.ends_clip))
         await live.finish()
 
     sending = asyncio.create_task(send())
@@ -229,8 +99,8 @@ async def _stream(
             case FinalResult(text=text):
                 record.finals.append(text)
             case FlushDone(flush_id=flush_id):
-                record.final_s.append(loop.time() - due_s[int(flush_id)])
-    record.final_s.append(loop.time() - due_s[-1])
+                record.final_s.append(loop.time() - began_s - script.ends_s[int(flush_id)])
+    record.final_s.append(loop.time() - began_s - script.ends_s[-1])
     await sending
     await live.close()
     return record
@@ -267,10 +137,11 @@ def main() -> None:
     recognizer = registry.load(registry.parse_spec(options.model), 1, 1)
     costs = Costs(recognizer.capabilities)
     measured = Measured(recognizer, costs)
-    alone = [play([script], measured, costs, 1, 2)[0][0] for script in scripts]
+    detector = silero.load()
+    alone = [play([script], measured, costs, detector, 1, 2)[0][0] for script in scripts]
     costs.scale = options.scale
     for streams in options.streams:
-        print(_line(streams, scripts, alone, costs, options), flush=True)
+        print(_line(streams, scripts, alone, costs, detector, options), flush=True)
 
 
 def _line(
@@ -278,6 +149,7 @@ def _line(
     scripts: Sequence[Script],
     alone: Sequence[Record],
     costs: Costs,
+    detector: DetectorFactory,
     options: argparse.Namespace,
 ) -> str:
     records: list[Record] = []
@@ -286,7 +158,9 @@ def _line(
         chance = random.Random(repeat)
         chosen = chance.sample(range(len(scripts)), streams)
         played = [Script(scripts[index].clips, chance.uniform(0, 4)) for index in chosen]
-        new, spent_s = play(played, Replayed(costs), costs, options.workers, options.cores)
+        new, spent_s = play(
+            played, Replayed(costs), costs, detector, options.workers, options.cores
+        )
         pairs = zip(chosen, new, strict=True)
         changed += sum(alone[index].finals != record.finals for index, record in pairs)
         records += new

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+LEAST_CALLERS = 64
+"""Callers that are remembered before those who wait for nothing are looked for."""
+
 Begin = Callable[[bool], Callable[[], Any] | None]
 """Says what to decode, when it is about to be decoded; None if there is nothing to do any
 more. Told whether there is time for what could be left out."""
@@ -49,6 +52,7 @@ class Line:
         self._heads: list[tuple[int, Turn, _Waiting]] = []
         """Callers by their first turns; entries that are no longer true are skipped."""
         self._length = 0
+        self._most_callers = LEAST_CALLERS
 
     def __len__(self) -> int:
         """Count who waits; who has left does not."""
@@ -65,6 +69,8 @@ class Line:
         if not self._length:
             self._callers.clear()
             self._heads.clear()
+        elif len(self._callers) > self._most_callers:
+            self._forget_callers()
         waiting = self._callers.setdefault(caller, _Waiting(self._virtual_time))
         if not waiting.turns:
             waiting.start = max(waiting.start, self._virtual_time)
@@ -116,6 +122,16 @@ class Line:
         heapq.heappop(waiting.turns)
         if waiting.turns:
             heapq.heappush(self._heads, (waiting.start, waiting.turns[0], waiting))
+
+    def _forget_callers(self) -> None:
+        """Let go of callers who wait for nothing and have no more than their share."""
+        self._callers = {
+            caller: waiting
+            for caller, waiting in self._callers.items()
+            if waiting.turns or waiting.start > self._virtual_time
+        }
+        # So that the cost for each turn stays constant.
+        self._most_callers = max(LEAST_CALLERS, 2 * len(self._callers))
 
     def _on_done(self, future: Future[Any]) -> None:
         if future.cancelled():

@@ -31,6 +31,12 @@ SLICE_BYTES = 16_384
 half a second of 16 kHz PCM, about 1 ms of voice activity detection."""
 
 
+CONFIRMING_SHARE = 0.1
+"""Part of a stream's time that its confirming interims may take of a thread. They cost as much
+as finals: with tiny.en in full context 0.5 s, and every few seconds such a one would be most of
+what a stream costs; with larger models, more than it may cost."""
+
+
 class LiveStream:
     """One stream. Audio goes in by awaiting, updates come out by iterating.
 
@@ -78,6 +84,8 @@ class LiveStream:
         """The segment that wants its final next, and since when it could have been decoded."""
         self._interim_due_s: float | None = None
         """Since when an interim has been wanted, and nothing been decoded."""
+        self._begun_s = self._confirm_after_s = 0.0
+        """When the job that is out was begun, and when one may confirm again."""
         self._timed: Timed | None = None
         self._lined_up_s = 0.0
         self._is_finished = False
@@ -232,7 +240,9 @@ class LiveStream:
 
     def _begin(self, has_time: bool) -> Callable[[], Hypothesis | None] | None:  # noqa: FBT001
         """Take the job that is to be done now."""
-        self._job = None if self._is_closed else self._session.take_job(may_confirm=has_time)
+        self._begun_s = self._scheduler.now_s
+        may_confirm = has_time and self._begun_s >= self._confirm_after_s
+        self._job = None if self._is_closed else self._session.take_job(may_confirm=may_confirm)
         if self._job is None:
             return None
         self._interim_due_s = None
@@ -260,6 +270,9 @@ class LiveStream:
             self._outbox.fail(error)
             return
         if job is not None:
+            if job.kind is JobKind.CONFIRMING_INTERIM:
+                spent_s = self._scheduler.now_s - self._begun_s
+                self._confirm_after_s = self._begun_s + spent_s / CONFIRMING_SHARE
             self._foresight.answered(job)
             self._session.answer(job, future.result())
         self._pump()

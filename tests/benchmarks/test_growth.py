@@ -1,0 +1,37 @@
+"""What is told of memory over time."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.growth import STREAM_S, Growth, some_clips
+from tests.benchmarks.spoken import clip
+
+
+@settings(deadline=None)
+@given(
+    per_round=st.integers(-1_000, 10_000),
+    every_s=st.floats(0.5, 60),
+    rounds=st.integers(20, 200),
+    warm_up_bytes=st.integers(0, 10**9),
+)
+def test_growth_is_the_slope_without_the_warm_up(per_round, every_s, rounds, warm_up_bytes):
+    """Whatever the first quarter does, the rest tells bytes an hour and for each round."""
+    times_s = [every_s * (index + 1) for index in range(rounds)]
+    sizes = [5 * 10**8 + per_round * index for index in range(rounds)]
+    for index in range(rounds // 4):
+        sizes[index] -= warm_up_bytes
+    growth = Growth.of(times_s, sizes)
+    assert growth.per_round_bytes == pytest.approx(per_round, abs=1)
+    assert growth.per_hour_bytes == pytest.approx(per_round * 3_600 / every_s, abs=3_600)
+    assert growth.rounds == rounds
+    assert growth.difference_bytes == pytest.approx(per_round * 0.75 * 0.8 * rounds, rel=0.3)
+
+
+def test_a_stream_speaks_for_a_minute_and_the_same_each_time():
+    """Of clips in an order of its own."""
+    clips = [clip(0.5 * number) for number in range(4, 20)]
+    spoken = [some_clips(clips, number) for number in (0, 1, 0)]
+    assert all(sum(one.duration_s for one in chosen) >= STREAM_S for chosen in spoken)
+    lengths = [[one.duration_s for one in chosen] for chosen in spoken]
+    assert lengths[0] == lengths[2] != lengths[1]
