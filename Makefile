@@ -7,6 +7,7 @@
 PYTHON ?= python3
 TESTS ?=
 BENCHMARKS ?=
+AUDIT ?=
 MIC ?=
 WEB ?=
 IMAGE ?= streaming-speech
@@ -91,11 +92,12 @@ bench: setup ## Measure the figures that the README states
 mic: setup ## Talk to a running server through the microphone
 	@$(BIN)/python -m client.mic $(MIC)
 
+# AUDIT="--vulnerability-service osv --osv-url URL" asks a mirror instead of pypi.org.
 audit: setup ## Look for known vulnerabilities and dangerous code; needs the network
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	  --constraint constraints.txt --editable '.[audit]'
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service client scripts
-	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt $(AUDIT)
 
 sbom: setup ## Write what the image holds to sbom.cdx.json, and try the image without Docker
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \

@@ -8,7 +8,7 @@ observers. Full is the service with tokens and keys for signed ones, limits, met
 every second, health and reflection; traces are off. Medians of the rounds' ratios.
 
 - messages: 16 streams send 100 ms of audio at a time, as fast as they are read
-- streams: 16 at a time, each of a second of audio
+- streams of 1 s and of 10 s: 16 at a time, with so much audio
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ from service.settings import Settings
 from service.telemetry import configure_logging
 
 PARALLEL = 16
-SHORT_MESSAGES = 10
+STREAMS_S = (1, 10)
+MESSAGES_PER_S = 10
 SCRIPTED = {"model": ["scripted"], "voice_activity": "energy", "max_streams": 1_000}
 BARE = "bare"
 
@@ -148,8 +149,8 @@ async def scraping(metrics: str) -> AsyncIterator[None]:
 
 async def measure(
     address: str, pid: int, token: str, metrics: str, messages: int, streams: int
-) -> tuple[Cost, Cost]:
-    """Return the cost of messages and of streams."""
+) -> list[Cost]:
+    """Return the cost of messages, and of streams of each length."""
     process = psutil.Process(pid)
 
     async def cost(count: int, streams: int, messages: int) -> Cost:
@@ -160,11 +161,12 @@ async def measure(
         return Cost(count / took_s, 1_000 * cpu_s / count)
 
     async with scraping(metrics):
-        await run_streams(address, token, PARALLEL, SHORT_MESSAGES)
-        return (
-            await cost(PARALLEL * messages, PARALLEL, messages),
-            await cost(streams, streams, SHORT_MESSAGES),
-        )
+        await run_streams(address, token, PARALLEL, MESSAGES_PER_S)
+        costs = [await cost(PARALLEL * messages, PARALLEL, messages)]
+        for length_s in STREAMS_S:
+            count = streams // length_s
+            costs.append(await cost(count, count, length_s * MESSAGES_PER_S))
+        return costs
 
 
 def report(name: str, unit: str, bare: Sequence[Cost], full: Sequence[Cost]) -> None:
@@ -173,7 +175,7 @@ def report(name: str, unit: str, bare: Sequence[Cost], full: Sequence[Cost]) -> 
     rate = median(one.per_s / other.per_s for one, other in pairs) - 1
     cpu = median(other.cpu_ms / one.cpu_ms for one, other in pairs) - 1
     print(
-        f"{name:9} bare {median(c.per_s for c in bare):7.0f} {unit}/s "
+        f"{name:15} bare {median(c.per_s for c in bare):7.0f} {unit}/s "
         f"{median(c.cpu_ms for c in bare):.3f} ms  "
         f"full {median(c.per_s for c in full):7.0f} {unit}/s "
         f"{median(c.cpu_ms for c in full):.3f} ms  "
@@ -192,7 +194,7 @@ def main() -> None:
     if options.serve_bare:
         uvloop.run(serve_bare())
         return
-    costs: dict[str, list[tuple[Cost, Cost]]] = {BARE: [], "full": []}
+    costs: dict[str, list[list[Cost]]] = {BARE: [], "full": []}
     token, metrics = new_token(), "127.0.0.1:59464"
     with tempfile.TemporaryDirectory() as folder:
         commands = {
@@ -220,8 +222,10 @@ def main() -> None:
                 )
             costs[name].append(found)
             print(f"round {number + 1}, {name}: {found[0].per_s:.0f} messages/s", file=sys.stderr)
-    for index, (name, unit) in enumerate((("messages", "messages"), ("streams", "streams"))):
-        report(name, unit, *([pair[index] for pair in costs[kind]] for kind in (BARE, "full")))
+    kinds = [("messages", "messages")]
+    kinds += [(f"streams of {length_s} s", "streams") for length_s in STREAMS_S]
+    for index, (name, unit) in enumerate(kinds):
+        report(name, unit, *([found[index] for found in costs[kind]] for kind in (BARE, "full")))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -108,6 +109,9 @@ async def serve(settings: Settings, lines: LineWriter) -> ExitStatus:
             f"listening on {running.address}, {how}, models: {models}, "
             f"at most {settings.max_streams} streams"
         )
+        # What is there now stays: without it a full collection stops the loop for a moment only.
+        gc.collect()
+        gc.freeze()
         await _either(stop, failure)
         if not failure.done():
             # Ctrl-C is a person's, and no load balancer has to be told.

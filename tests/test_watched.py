@@ -38,6 +38,14 @@ def test_a_file_is_read_once_until_it_changes(text):
     assert text.reads == 2
 
 
+def test_who_is_content_with_what_was_lately_gets_it(text):
+    """Within the age that is asked for files are not looked at; without one they are."""
+    watched = Watched("text", [text.path], text)
+    text.path.write_text("SECOND")
+    assert watched.current(max_age_s=1e9) == "FIRST"
+    assert watched.current() == "SECOND"
+
+
 def test_what_was_good_counts_while_the_file_is_bad(text):
     """Half-way through a change, and without the file, what was read before goes on to count."""
     watched = Watched("text", [text.path], text)

@@ -46,8 +46,10 @@ def caller_with_certificate(name: str) -> Caller:
 
 def clean(name: str) -> str:
     """Return a name as it may stand in a log and in a metric."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
-    return printable[:MAX_LABEL_CHARACTERS]
+    name = name[:MAX_LABEL_CHARACTERS]
+    if name.isprintable():
+        return name
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def caller_at(peer: str) -> Caller:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from service.access.authentication import Authentication
 from service.access.grants import LIST, RECOGNIZE, TokenInvalidError
 from service.engine.callers import Caller
-from service.rpc.caller import caller_of, clean
+from service.rpc.caller import clean
+from service.rpc.record import Metadata
 from service.rpc.status import Context
 
 AUTHORIZATION = "authorization"
@@ -21,15 +22,20 @@ class Door:
         """Want such tokens; None wants none."""
         self._authentication = authentication
 
-    def admit(self, context: Context, scope: str) -> Caller:
+    def admit(self, caller: Caller, metadata: Metadata, scope: str) -> Caller:
         """Return who calls.
+
+        Args:
+            caller: Who it is as far as the transport knows.
+            metadata: What it has sent before its first message.
+            scope: What it wants to do.
 
         Raises:
             AccessError: it has not proved that it may.
         """
         if self._authentication is None:
-            return caller_of(context)
-        grant = self._authentication.grant(_authorization(context), scope)
+            return caller
+        grant = self._authentication.grant(_authorization(metadata), scope)
         kind = grant.identity.partition(":")[0]
         return Caller(
             grant.identity,
@@ -39,8 +45,13 @@ class Door:
         )
 
 
-def _authorization(context: Context) -> str | None:
-    values = [value for key, value in context.invocation_metadata() or () if key == AUTHORIZATION]
+def metadata_of(context: Context) -> Metadata:
+    """Return what a caller has sent before its first message."""
+    return tuple(context.invocation_metadata() or ())
+
+
+def _authorization(metadata: Metadata) -> str | None:
+    values = [value for key, value in metadata if key == AUTHORIZATION]
     if not values:
         return None
     # With two of them it would be chance which one counts.

@@ -10,7 +10,8 @@ import grpc
 
 from service.access.grants import LIST
 from service.core.errors import MalformedMessageError
-from service.rpc.door import Door
+from service.rpc.caller import caller_of
+from service.rpc.door import Door, metadata_of
 from service.rpc.status import Context, Failure, abort, failure_of
 
 Handler: TypeAlias = Any
@@ -70,7 +71,7 @@ def _parsing(handler: Handler, door: Door) -> Handler:
 
     async def answer(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         try:
-            door.admit(context, LIST)
+            door.admit(caller_of(context), metadata_of(context), LIST)
             async for response in behave(parsed(requests), context):
                 yield response
         except grpc.aio.AbortError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 MAX_FLUSH_ID_CHARACTERS = 128
@@ -22,4 +23,14 @@ class Limits:
     expired_s: float = 0.0
     """So long a stream goes on whose caller's token has expired."""
     notice_s: float = 10.0
-    """So long before a limit ends a stream it is told."""
+    """So long before a limit ends a stream it is told, but not in its first half."""
+
+    def notice_of(self, limit_s: float) -> float:
+        """Return how long before a limit a stream is told of it."""
+        return min(self.notice_s, limit_s / 2)
+
+    @property
+    def untroubled_s(self) -> float:
+        """So long after its begin a stream is neither told nor ended; infinite without limits."""
+        limits_s = [limit_s for limit_s in (self.idle_s, self.stream_s) if limit_s]
+        return min((limit_s - self.notice_of(limit_s) for limit_s in limits_s), default=math.inf)

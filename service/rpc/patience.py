@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +84,12 @@ class Patience:
 
     def __enter__(self) -> Self:
         """Begin to watch."""
-        self._look()
+        first_s = self._limits.untroubled_s
+        if self._expires_s is not None:
+            left_s = self._expires_s - self._began_s
+            first_s = min(first_s, left_s - self._limits.notice_of(left_s))
+        if first_s < math.inf:
+            self._timer = self._loop.call_at(self._began_s + first_s, self._look)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -124,16 +130,16 @@ class Patience:
             return found
         if limits.idle_s:
             since_s = _or(self._intake.waiting_since_s, now_s)
-            notice_s = min(limits.notice_s, limits.idle_s / 2)
+            notice_s = limits.notice_of(limits.idle_s)
             idle = partial(StreamIdleError, limits.idle_s)
             found.append(Limit(since_s + limits.idle_s, notice_s, StreamIdleError.reason, idle))
         if limits.stream_s:
             at_s = self._began_s + limits.stream_s
-            notice_s = min(limits.notice_s, limits.stream_s / 2)
+            notice_s = limits.notice_of(limits.stream_s)
             long = partial(StreamTooLongError, limits.stream_s)
             found.append(Limit(at_s, notice_s, StreamTooLongError.reason, long))
         if self._expires_s is not None:
-            notice_s = min(limits.notice_s, (self._expires_s - self._began_s) / 2)
+            notice_s = limits.notice_of(self._expires_s - self._began_s)
             expired = TokenExpiredError
             found.append(Limit(self._expires_s, notice_s, expired.reason, expired))
         return found

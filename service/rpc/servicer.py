@@ -16,7 +16,7 @@ from service.engine.engine import Engine, Recognition
 from service.engine.refusals import LoadingError, RecordingTooSlowError, ResultsUnreadError
 from service.rpc import convert
 from service.rpc.caller import caller_of
-from service.rpc.door import SCOPE_OF, Door
+from service.rpc.door import SCOPE_OF, Door, metadata_of
 from service.rpc.intake import Intake, first_config
 from service.rpc.limits import Limits
 from service.rpc.patience import Patience
@@ -150,10 +150,10 @@ class SpeechServicer:
     ) -> AsyncIterator[Record]:
         """Run one RPC of somebody who may call it; it is logged, whatever becomes of it."""
         # Until it is known better, a caller is an address.
-        metadata = tuple(context.invocation_metadata() or ())
+        metadata = metadata_of(context)
         with self.ledger.record(method, caller_of(context), metadata) as record:
             async with _statuses(context, record, intake):
-                record.caller = self._door.admit(context, SCOPE_OF[method])
+                record.caller = self._door.admit(record.caller, metadata, SCOPE_OF[method])
                 yield record
 
     async def _in_time(self, recognizing: Awaitable[Recognition]) -> Recognition:
