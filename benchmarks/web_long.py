@@ -7,6 +7,7 @@ Once a minute:
 
 - memory of the page's tab (the process that renders it; its scripts alone, after a collection of
   garbage), of the demo's process and of the server's
+- processor time of the demo and of the server since the line before
 - elements and finals on the page, and how far its last final is behind what was sent
 - how often the page had to wait for its server
 
@@ -99,7 +100,11 @@ async def listen(page: Demo, server: Server, recording: Path, minutes: float, pl
         await opened.click("#live-start")
         await browser.wait_for_state(opened, "listening")
         began_s = time.monotonic()
-        print("minute  tab, its scripts, demo, server in MB   elements  finals  last final ends")
+        used_s = (0.0, 0.0)
+        print(
+            "minute  tab, its scripts, demo, server in MB   processor of demo, server"
+            "  elements  finals  last final ends"
+        )
         for minute in range(round(minutes) + 1):
             await asyncio.sleep(max(0.0, began_s + 60 * minute - time.monotonic()))
             shown = await tab.look()
@@ -110,9 +115,12 @@ async def listen(page: Demo, server: Server, recording: Path, minutes: float, pl
                 page.process.memory_info().rss,
                 server.resident_bytes,
             )
+            before_s, used_s = used_s, (sum(page.process.cpu_times()[:2]), server.cpu_s)
+            demo_s, server_s = (now - before for now, before in zip(used_s, before_s, strict=True))
             print(
                 f"{minute:6}  " + "  ".join(f"{one / MEGABYTE:6.1f}" for one in memory),
-                f"{shown['elements']:18}  {shown['finals']:6}  {shown['end_s']:.1f} of {sent_s:.1f}"
+                f"{demo_s:12.1f}  {server_s:6.1f} s  {shown['elements']:16}  {shown['finals']:6}"
+                f"  {shown['end_s']:.1f} of {sent_s:.1f}"
                 f" s sent; {shown['behind'] or 'nothing yet'}; waited {shown['waits']} times;"
                 f" {shown['state']}",
                 flush=True,

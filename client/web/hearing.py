@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 
+from client.errors import RecognitionError
 from client.messages import joined_text, to_seconds
 from client.prefetch import prefetched
 from client.sources import Source, SourceError, open_recording
@@ -96,15 +97,20 @@ async def hear(client: Client, source: Source, config: StreamingConfig) -> Async
             tuple(transcripts), processed_s, source.duration_s, now_s - began_s, tuple(results)
         )
 
-    async with client.stream(own) as stream:
-        stream.feed(prefetched(lambda: source.blocks(BLOCK_S)))
-        async for transcript in stream:
-            transcripts.append(transcript)
-            processed_s = to_seconds(transcript.processed_offset)
-            if transcript.HasField("final_result"):
-                results.append(transcript.final_result)
-            now_s = time.monotonic()
-            if now_s - told_s >= STEP_S:
-                told_s = now_s
-                yield known(now_s)
+    try:
+        async with client.stream(own) as stream:
+            stream.feed(prefetched(lambda: source.blocks(BLOCK_S)))
+            async for transcript in stream:
+                transcripts.append(transcript)
+                processed_s = to_seconds(transcript.processed_offset)
+                if transcript.HasField("final_result"):
+                    results.append(transcript.final_result)
+                now_s = time.monotonic()
+                if now_s - told_s >= STEP_S:
+                    told_s = now_s
+                    yield known(now_s)
+    except (RecognitionError, SourceError):
+        # What was final stays final, whatever ended the stream.
+        yield known(time.monotonic())
+        raise
     yield known(time.monotonic())

@@ -44,8 +44,13 @@ def lay_out(demo: gr.Blocks, connect: Connect, folder: Path) -> None:
     ) -> AsyncIterator[list[Any]]:
         no_files = [gr.DownloadButton(value=None, interactive=False) for _ in DOWNLOADS]
         heard = Hearing()
+        trouble = ""
         try:
             source = open_short(given(path))
+        except SourceError as error:
+            yield [problem(error), *no_files]
+            return
+        try:
             async with connect() as client:
                 choices = Choices(*values)
                 model = chosen(await client.models(), choices.model)
@@ -54,11 +59,13 @@ def lay_out(demo: gr.Blocks, connect: Connect, folder: Path) -> None:
                     progress = progress_bar("Recognizing", heard.processed_s, heard.duration_s)
                     yield [under_way(heard.results, progress), *no_files]
         except (RecognitionError, SourceError) as error:
-            yield [problem(error), *no_files]
-            return
+            trouble = problem(error)
+            if not heard.results:
+                yield [trouble, *no_files]
+                return
         written = _write(heard, Path(source.name).stem, folder)
         yield [
-            with_player(heard.results, source.name),
+            trouble + with_player(heard.results, source.name),
             *(gr.DownloadButton(value=str(file), interactive=True) for file in written),
         ]
 

@@ -44,9 +44,7 @@ async def recording_tab(url):
     """Take the recording tab with its result."""
     async with browser.opened(viewport={"width": 1000, "height": 960}) as page:
         await browser.open_tab(page, url, "Recording")
-        tab = page.get_by_role("tabpanel").filter(visible=True)
-        await tab.locator("input[type=file]").set_input_files(ROOT / "samples" / "demo.flac")
-        await tab.get_by_label("Play", exact=True).wait_for()
+        await browser.choose(page, ROOT / "samples" / "demo.flac")
         await page.click("#recording-start")
         await page.wait_for_selector(".result audio")
         await page.locator(".result .word").nth(12).focus()
@@ -57,9 +55,7 @@ async def compare_tab(url, said):
     """Take the compare tab with its columns."""
     async with browser.opened(viewport={"width": 1000, "height": 960}) as page:
         await browser.open_tab(page, url, "Compare")
-        tab = page.get_by_role("tabpanel").filter(visible=True)
-        await tab.locator("input[type=file]").set_input_files(ROOT / "samples" / "demo.flac")
-        await tab.get_by_label("Play", exact=True).wait_for()
+        await browser.choose(page, ROOT / "samples" / "demo.flac")
         await page.get_by_label("What was said").fill(said)
         await page.click("#compare-start")
         await page.wait_for_function("document.querySelectorAll('.way').length === 3")
@@ -84,9 +80,10 @@ def main():
     with (
         tempfile.TemporaryDirectory() as place,
         own_server() as server,
-        demo(server.address) as url,
+        demo(server.address) as page,
     ):
-        asyncio.run(all_of_them(url, write_wav(clip, Path(place)), clip.text))
+        recording = write_wav([clip], Path(place, "clip.wav"))
+        asyncio.run(all_of_them(page.url, recording, clip.text))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from protos.asr.v1.asr_pb2 import Model
 from tests.client.fake_server import STARTED, fake_server, final, interim
 from tests.client.web.browser import (
     RATE_HZ,
+    finals,
     open_tab,
     opened,
     problem,
@@ -125,3 +126,33 @@ async def test_the_demo_itself_may_go(demo, recording):
         await sockets[0].close()
         await wait_for_state(page, "idle")
         assert "The connection to the demo was lost" in await problem(page)
+
+
+KEEP_MICROPHONE = """
+const devices = navigator.mediaDevices;
+const ask = devices.getUserMedia.bind(devices);
+devices.getUserMedia = async (wanted) => (window.microphone = await ask(wanted));
+"""
+
+
+async def test_a_microphone_may_stop_by_itself(demo, recording):
+    """When the microphone is unplugged, the page says so, and what was said becomes final."""
+
+    async def speak(server, requests, _):
+        yield STARTED
+        async for request in requests:
+            server.note(request)
+        yield final("Until here.")
+
+    async with (
+        fake_server(speak, listen=demo.server),
+        opened(recording=recording) as page,
+    ):
+        await page.add_init_script(KEEP_MICROPHONE)
+        await start_listening(page, demo.url)
+        await wait_for_state(page, "listening")
+        await page.evaluate("microphone.getTracks()[0].dispatchEvent(new Event('ended'))")
+        await wait_for_state(page, "idle")
+        assert "The microphone stopped by itself" in await problem(page)
+        assert await finals(page) == ["Until here."]
+        assert page.problems == []

@@ -2,11 +2,13 @@
 
 import re
 
+import grpc
 import numpy as np
 import pytest
 import soundfile
 
 from client.web.comparison import Way
+from tests.client.fake_server import STARTED, abort, fake_server, final
 from tests.client.web.browser import RATE_HZ, choose, open_tab, opened, write_recording
 from tests.recognizers.small_deepspeech_model import MODEL, SCORER, functions
 from tests.recognizers.small_deepspeech_model import clips as held_out
@@ -101,6 +103,38 @@ async def test_what_cannot_be_recognized_is_said(demo, serve, words_file, tmp_pa
             await page.click("#recording-start")
             await problem.get_by_text("bad.wav is not audio").wait_for()
             assert "/" not in await problem.inner_text()
+
+
+async def test_what_was_heard_before_a_problem_is_kept(demo, words_file, tmp_path):
+    """A server that goes away in the middle, or has no place: the page says so; what was final
+    until then can be read, heard and saved."""
+
+    async def leave(_, __, context):
+        yield STARTED
+        yield final("Good morning.", 0.1, 0.9)
+        await abort(context, grpc.StatusCode.UNAVAILABLE, "", "Socket closed")
+
+    async def refuse(_, __, context):
+        await abort(context, grpc.StatusCode.UNAVAILABLE, "SERVER_FULL", "all slots are taken")
+        yield STARTED
+
+    async with opened() as page:
+        problem = page.locator("#recording-result .problem")
+        async with fake_server(leave, listen=demo.server):
+            await open_tab(page, demo.url, "Recording")
+            await choose(page, words_file)
+            await page.click("#recording-start")
+            await problem.get_by_text("the server still runs").wait_for()
+            assert await page.inner_text(".result .word") == "Good morning."
+            async with page.expect_download() as download:
+                await page.get_by_text("Save TXT").click()
+            await (await download.value).save_as(tmp_path / "kept")
+            assert (tmp_path / "kept").read_text(encoding="utf-8") == "Good morning.\n"
+        async with fake_server(refuse, listen=demo.server):
+            await page.click("#recording-start")
+            await problem.get_by_text("Every place on the server is taken").wait_for()
+            assert await page.locator(".result").count() == 0
+        assert page.problems == []
 
 
 async def test_ways_side_by_side(demo, serve, words_file):
