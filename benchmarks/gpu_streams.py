@@ -2,9 +2,9 @@
 
 Open loop: when audio exists is decided beforehand, and what is late does not make the rest later.
 Each stream speaks in segments of 4 to 10 s, in chunks of 100 ms, and wants what a stream of the
-server wants: an interim after each 500 ms, every 3 s one that hears as a final does, and a final at
-each segment's end, with what was before it. Scheduler and threads are the server's, all in one
-process; voice activity, conversion and gRPC are not measured here.
+server wants: an interim after each 500 ms, every 3 s one that hears as a final does unless others
+wait for a thread, and a final at each segment's end, with what was before it. Scheduler and threads
+are the server's, all in one process; voice activity, conversion and gRPC are not measured here.
 """
 
 from __future__ import annotations
@@ -80,9 +80,10 @@ class _Stream:
         segment_end_s = begin_s + chunks * CHUNK_S
         stream = self.recognizer.open_stream(DecodeOptions())
 
-        def newest(kind: JobKind, _: object) -> Callable[[], object]:
+        def newest(kind: JobKind, others_wait: bool) -> Callable[[], object]:  # noqa: FBT001
             so_far = min(chunks, int((time.monotonic() - begin_s) / CHUNK_S))
-            hear = stream.interim if kind is JobKind.INTERIM else stream.final
+            is_confirming = kind is JobKind.CONFIRMING_INTERIM and not others_wait
+            hear = stream.final if is_confirming else stream.interim
             return partial(hear, self._window(so_far))
 
         due_s = begin_s + INTERIM_S

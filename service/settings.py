@@ -204,7 +204,7 @@ class Settings(BaseModel):
         ge=0,
         le=256,
         description="decodes at the same time, for each model and in all its processes together; "
-        "0 is one per core",
+        "0 is one per core, and twice a batch for a model that batches in the server's own process",
     )
     threads: int = Field(
         1,

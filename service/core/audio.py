@@ -113,7 +113,7 @@ class AudioConverter:
         """
         self._refuse_files(data)
         self._carry += data
-        whole_bytes = len(self._carry) // self.format.frame_bytes * self.format.frame_bytes
+        whole_bytes = len(self._carry) - len(self._carry) % self.format.frame_bytes
         frames = decode_frames(bytes(self._carry[:whole_bytes]), self.format)
         del self._carry[:whole_bytes]
         return self._append(frames)
@@ -144,8 +144,11 @@ class AudioConverter:
         return self._convert(self._take_pending(ready_frames), last=False)
 
     def _take_pending(self, count: int) -> Samples:
-        frames = np.concatenate([np.zeros(0, dtype=np.float32), *self._pending])
-        self._pending = [frames[count:]]
+        if len(self._pending) == 1:
+            frames = self._pending[0]
+        else:
+            frames = np.concatenate([np.zeros(0, dtype=np.float32), *self._pending])
+        self._pending = [frames[count:]] if len(frames) > count else []
         self._pending_frames -= count
         return frames[:count]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from service.core.hypothesis import Samples
 
 FRAME_SAMPLES = 512
@@ -51,6 +49,6 @@ class EnergyDetector:
         """Return 1 for each frame above the threshold, else 0."""
         loudest_quiet = self.THRESHOLD**2 * FRAME_SAMPLES
         return [
-            float(np.dot(frame, frame) > loudest_quiet)
+            float(float(frame.dot(frame)) > loudest_quiet)
             for frame in samples.reshape(-1, FRAME_SAMPLES)
         ]

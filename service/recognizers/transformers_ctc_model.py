@@ -137,14 +137,23 @@ class CtcModel:
 
         Args:
             model: As it will compute finals, on its device.
+
+        Raises:
+            ModelUnavailableError: so many do not fit into the memory.
         """
         most = min(FINAL_ROWS, self.batch_size)
         chance = np.random.default_rng(0)
         for seconds in ALIKE_S[self._device] if most > 1 else ():
             noise = chance.normal(0, 0.05, seconds * SAMPLE_RATE_HZ).astype(np.float32)
             rows = [self._features(noise)] * most
-            with torch.inference_mode():
-                frames = self._frames(model, rows, Staging(self._device))
+            try:
+                with torch.inference_mode():
+                    frames = self._frames(model, rows, Staging(self._device))
+            except torch.OutOfMemoryError as error:
+                raise ModelUnavailableError(
+                    f"{most} segments of {seconds} s at once do not fit into the memory of "
+                    f"{self._device}; choose a smaller model, precision=bf16 or batch=1"
+                ) from error
             if not all(np.array_equal(row, frames[0]) for row in frames):
                 return 1
         return most

@@ -23,7 +23,7 @@ MOST_AT_ONCE: Final = 256
 MOST_WAIT_MS: Final = 1_000.0
 AT_ONCE: Final = {"cpu": 1, "cuda": 32}
 """On a CPU a batch is no faster, window by window: in bf16 2, 4 and 8 windows of wav2vec2-base's
-size took 6, 13 and 15 % more CPU time than one by one (``benchmarks.ctc_speed``)."""
+size took 6, 7 and 10 % more CPU time than one by one (``benchmarks.ctc_speed``)."""
 
 
 @dataclass(frozen=True, slots=True)

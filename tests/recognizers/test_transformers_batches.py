@@ -235,6 +235,23 @@ def test_finals_share_no_batch_where_rows_are_not_alike():
     recognizer.close()
 
 
+class TooLarge(Tilted):
+    """The model on a device that has no room for two windows at once."""
+
+    def forward(self, **inputs: torch.Tensor):
+        if len(next(iter(inputs.values()))) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.model(**inputs)
+
+
+def test_batches_of_finals_that_do_not_fit_are_known_at_the_start():
+    """And not when the first of them have come together; the sentence says what to do."""
+    recognizer = _load("batch=2")
+    with pytest.raises(ModelUnavailableError, match="2 segments of 1 s at once do not fit"):
+        recognizer.model.rows_of_finals(TooLarge(recognizer.model._model))
+    recognizer.close()
+
+
 def test_closing_ends_the_thread():
     """A recognizer that is closed leaves none behind; closing again does nothing."""
     before = set(threading.enumerate())
