@@ -72,3 +72,12 @@ class Batching(Protocol):
     @property
     def batch_sizes(self) -> Mapping[int, int]:
         """How many batches there have been of each size; safe in every thread."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A recognizer that measures, while it is loaded, how it had best compute."""
+
+    @property
+    def settled_options(self) -> Mapping[str, str]:
+        """What it chose, as options of its spec: with them another process loads the same."""

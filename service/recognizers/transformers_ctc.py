@@ -84,6 +84,11 @@ class CtcRecognizer:
         return self.model.batch_sizes
 
     @property
+    def settled_options(self) -> Mapping[str, str]:
+        """The precision, which may have been chosen by the time that it took."""
+        return {"precision": self.model.precision}
+
+    @property
     def capabilities(self) -> Capabilities:
         """What a CTC model can do."""
         return self._capabilities

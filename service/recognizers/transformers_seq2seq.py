@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +69,11 @@ class Seq2SeqRecognizer:
             left_context=model.is_whisper,
             word_offsets=model.has_word_offsets,
         )
+
+    @property
+    def settled_options(self) -> Mapping[str, str]:
+        """The precision, which may have been chosen by the time that it took."""
+        return {"precision": self.model.precision}
 
     @property
     def capabilities(self) -> Capabilities:

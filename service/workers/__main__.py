@@ -22,6 +22,7 @@ from service.recognizers.base import (
     ModelUnavailableError,
     Recognizer,
     RecognizerStream,
+    Settling,
 )
 from service.recognizers.doubt import Doubt
 from service.recognizers.warming import warm_up
@@ -120,7 +121,9 @@ def main(task: Task) -> ExitStatus:
     decoder = Decoder(recognizer, lambda: exit_now(ExitStatus.FAILED, lines.drain))
     capabilities = recognizer.capabilities
     try:
-        control.send_bytes(STARTED.dump_json(Started(Loaded(capabilities, grown_bytes))))
+        settled = recognizer.settled_options if isinstance(recognizer, Settling) else {}
+        loaded = Loaded(capabilities, grown_bytes, settled)
+        control.send_bytes(STARTED.dump_json(Started(loaded)))
         for lane in lanes.receive(control, capabilities.longest_window_s):
             threading.Thread(target=_work, args=(decoder, lane), daemon=True).start()
         while True:

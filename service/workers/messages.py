@@ -89,6 +89,8 @@ class Loaded:
     capabilities: Capabilities
     memory_bytes: int
     """By which loading it made the worker grow."""
+    settled_options: Mapping[str, str]
+    """What was measured and chosen; the next worker is to take it as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,9 @@ class WorkerPool:
     def __init__(self, model: str, launch: Launch, size: int, roster: Roster) -> None:
         """Start them; returns when all are ready.
 
+        One loads the model before the others: it may have to download it, and what it measures
+        in order to choose from is taken by the others as it was found.
+
         Raises:
             ModelUnavailableError: one cannot load the model.
         """
@@ -61,18 +64,13 @@ class WorkerPool:
         self._processes: dict[int, Worker] = {}
         self._ready: list[Worker] = []
         self._past_batch_sizes: Counter[int] = Counter()
-        loads: list[Future[Loaded]] = [Future() for _ in range(size)]
         # Each worker has a thread that starts it and outlives it, see ``lifetime``.
-        self._keepers = [
-            threading.Thread(
-                target=self._keep, args=(seat, load), name=f"keep-{model}-{seat}", daemon=True
-            )
-            for seat, load in enumerate(loads)
-        ]
-        for keeper in self._keepers:
-            keeper.start()
+        self._keepers: list[threading.Thread] = []
         try:
-            loaded = [load.result() for load in loads]
+            first = self._add_keeper().result()
+            self._launch = launch.settled(first.settled_options)
+            loads = [self._add_keeper() for _ in range(1, size)]
+            loaded = [first, *(load.result() for load in loads)]
         except BaseException:
             self.close()
             raise
@@ -140,6 +138,16 @@ class WorkerPool:
         if keeps_state:
             return min(usable, key=lambda worker: (worker.streams, worker.running))
         return min(usable, key=lambda worker: (worker.running, worker.streams))
+
+    def _add_keeper(self) -> Future[Loaded]:
+        """Take a seat for another worker; returns what will be loaded there."""
+        seat = len(self._keepers)
+        load: Future[Loaded] = Future()
+        name = f"keep-{self._model}-{seat}"
+        keeper = threading.Thread(target=self._keep, args=(seat, load), name=name, daemon=True)
+        self._keepers.append(keeper)
+        keeper.start()
+        return load
 
     def _keep(self, seat: int, first: Future[Loaded]) -> None:
         """See to it that there is a worker, until the pool is closed."""

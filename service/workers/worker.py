@@ -9,10 +9,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from urllib.parse import urlencode
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
@@ -52,6 +53,13 @@ class Launch:
     """A worker that takes longer to load what others have loaded before is killed."""
     log_level: str
     log_format: str
+
+    def settled(self, options: Mapping[str, str]) -> Launch:
+        """Return how the next ones are launched once the first has chosen these options."""
+        if not options:
+            return self
+        separator = "&" if "?" in self.spec else "?"
+        return replace(self, spec=f"{self.spec}{separator}{urlencode(options)}")
 
 
 class WorkerGoneError(WorkerFailedError):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from service.core.hypothesis import Alternative, DecodeOptions, Hypothesis, Samples, Window, Word
 from service.recognizers import registry
 from service.recognizers.base import Recognizer
-from service.workers.messages import ANSWER, Answer
+from service.recognizers.registry import parse_spec
+from service.workers.messages import ANSWER, TASK, Answer
 from service.workers.remote import RemoteRecognizer
 from tests.driver import Driver
 from tests.recognizers.contract import SMALL_CTC, _deepspeech_clips, _held_out, _recordings, _tones
@@ -175,3 +177,29 @@ def test_hypotheses_cross_bit_for_bit(hypothesis):
     """Any text and any number come out as they went in."""
     crossed = ANSWER.validate_json(ANSWER.dump_json(Answer(hypothesis))).hypothesis
     assert repr(crossed) == repr(hypothesis)
+
+
+def test_what_one_worker_has_chosen_by_time_the_others_take():
+    """A worker that measured by itself might compute in another precision than its neighbours."""
+    pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+    spec = SMALL_CTC.replace("precision=fp32", "precision=auto")
+    watched = Watched(spec)
+    recognizer = remote(spec, watched.roster)
+
+    def precisions() -> list[str]:
+        """As each worker was told it: what its spec says last is what counts."""
+        commands = [psutil.Process(pid).cmdline()[-1] for pid in watched.pids]
+        specs = [TASK.validate_json(command).spec for command in commands]
+        return sorted(parse_spec(spec).options["precision"] for spec in specs)
+
+    assert len(precisions()) == 2
+    chosen = next(name for name in precisions() if name != "auto")
+    assert precisions() == sorted(["auto", chosen])
+    first = next(
+        pid for pid in watched.pids if "&precision" not in psutil.Process(pid).cmdline()[-1]
+    )
+    os.kill(first, signal.SIGKILL)
+    watched.wait_for(lambda pids: first not in pids)
+    watched.wait_for(lambda pids: len(pids) == 2)
+    assert precisions() == [chosen, chosen]
+    recognizer.close()
