@@ -142,8 +142,8 @@ def memory(spec: str, counts: Sequence[int]) -> None:
 def lag(spec: str, counts: Sequence[int], seconds: float) -> None:
     """Print a line for each number of workers."""
     for count in counts:
-        listen = ("--metrics-listen", "127.0.0.1:0", "--log-level", "info")
-        with own_server("--model", spec, "--workers", str(count), *listen) as server:
+        options = ("--workers", str(count), "--metrics-listen", "127.0.0.1:0")
+        with own_server("--model", spec, *options) as server:
             [port] = [
                 connection.laddr.port
                 for connection in server.process.net_connections("tcp4")
