@@ -5,17 +5,20 @@ python -m benchmarks.growth --minutes 10    scaled: growth is told for an hour a
 python -m benchmarks.growth --fast          as fast as the server goes: more streams in less time
 
 Round for round some streams at once, each a minute of the project's own samples with interims
-and a flush, on connections of their own; every round says the same. Resident memory is looked at
-when a round is over. The first quarter is left out, for until then threads and allocator still
-reach their size. What is told is the slope of the line that fits the rest best, for an hour of
-time and for a thousand rounds, beside the difference between the medians of its first and last
-fifths.
+and a flush, on connections of their own; every round says the same. When a round is over, its
+slots are free and garbage is collected, the server's process is looked at: bytes in use in its
+heap, which are exact to some kilobytes, and resident memory, which also has what the allocator
+keeps and goes up and down by megabytes. For the heap to be all there is, Python is told to take
+its objects from it as well (PYTHONMALLOC=malloc). The first quarter is left out: until then
+caches reach their size. What is told is the slope of the line that fits the rest best, for an hour
+of time and for a round, beside the difference between the medians of its first and last fifths.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import time
@@ -24,9 +27,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 
-from benchmarks.support import RATE_HZ, ROOT, Clip, Server, own_server, read_clips
+from benchmarks.soak_support import Held, soak_settings
+from benchmarks.support import RATE_HZ, ROOT, Clip, read_clips
 from client.stream import Client, StreamingConfig
+from service.app import RunningServer, run_server
+from service.telemetry import configure_logging
 
 STREAM_S = 60.0
 MESSAGE_S = 0.1
@@ -66,7 +73,7 @@ class Growth:
         return (
             f"{self.rounds} rounds in {self.duration_s / 60:.0f} min  "
             f"growth {self.per_hour_bytes / 1e6:+.2f} MB an hour, "
-            f"{self.per_round_bytes * 1_000 / 1e6:+.2f} MB for 1000 rounds  "
+            f"{self.per_round_bytes / 1e3:+.1f} kB a round  "
             f"first to last fifth {self.difference_bytes / 1e6:+.2f} MB"
         )
 
@@ -107,26 +114,60 @@ def some_clips(clips: Sequence[Clip], number: int) -> list[Clip]:
     return chosen
 
 
-async def watch(
-    server: Server, clips: Sequence[Clip], at_once: int, duration_s: float, *, is_paced: bool
-) -> tuple[list[float], list[int]]:
-    """Run rounds of streams for so long; return when each had ended and what it left."""
-    said = [some_clips(clips, number) for number in range(at_once)]
-    began_s = time.monotonic()
-    times_s: list[float] = []
-    sizes: list[int] = []
-    # Also what there is when somebody has had enough.
-    with suppress(asyncio.CancelledError):
-        while time.monotonic() - began_s < duration_s:
-            await asyncio.gather(
-                *(one_stream(server.address, spoken, is_paced=is_paced) for spoken in said)
-            )
-            await asyncio.sleep(REST_S)
-            times_s.append(time.monotonic() - began_s)
-            sizes.append(server.resident_bytes)
-            if len(sizes) % 10 == 1:
-                print(f"{times_s[-1] / 60:5.1f} min  {sizes[-1] / 1e6:.1f} MB", flush=True)
-    return times_s, sizes
+async def drive(address: str, at_once: int, *, is_paced: bool) -> None:
+    """Do one round, in a process of its own: only the server's memory is to be measured."""
+    clips = [clip for clip in read_clips([ROOT / "samples" / "manifest.jsonl"]) if clip.text]
+    await asyncio.gather(
+        *(
+            one_stream(address, some_clips(clips, number), is_paced=is_paced)
+            for number in range(at_once)
+        )
+    )
+
+
+@dataclass
+class Sizes:
+    """What the server's process held after each round."""
+
+    at_s: list[float]
+    heap_bytes: list[int]
+    resident_bytes: list[int]
+
+    async def take(self, running: RunningServer, began_s: float) -> None:
+        """Measure once more, when the last round's streams are over."""
+        await running.engine.slots.wait_until_free(60)
+        await asyncio.sleep(REST_S)
+        self.heap_bytes.append(Held.now().heap_bytes)
+        self.resident_bytes.append(psutil.Process().memory_info().rss)
+        self.at_s.append(time.monotonic() - began_s)
+
+
+async def watch(options: argparse.Namespace) -> Sizes:
+    """Run rounds of streams for so long."""
+    sizes = Sizes([], [], [])
+    pace = ["--fast"] if options.fast else []
+    settings = soak_settings(
+        model=[options.model], voice_activity="silero", max_streams=options.streams + 1
+    )
+    async with run_server(settings) as running:
+        command = ("-m", "benchmarks.growth", "--drive", running.address, *pace)
+        began_s = time.monotonic()
+        # Also what there is when somebody has had enough.
+        with suppress(asyncio.CancelledError):
+            while time.monotonic() - began_s < 60 * options.minutes:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, *command, "--streams", str(options.streams)
+                )
+                if await process.wait():
+                    raise RuntimeError("the client of the benchmark failed")
+                await sizes.take(running, began_s)
+                if len(sizes.at_s) % 10 == 1:
+                    print(
+                        f"{sizes.at_s[-1] / 60:5.1f} min  heap {sizes.heap_bytes[-1] / 1e6:.2f} "
+                        f"resident {sizes.resident_bytes[-1] / 1e6:.1f} MB",
+                        flush=True,
+                    )
+    return sizes
 
 
 def main() -> None:
@@ -136,20 +177,20 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=4, help="at once (default: %(default)s)")
     parser.add_argument("--fast", action="store_true", help="without the pace of speech")
     parser.add_argument("--model", default="whisper", help="model spec (default: %(default)s)")
-    parser.add_argument("--server-option", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--drive", metavar="HOST:PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    settings = [part for option in options.server_option for part in f"--{option}".split("=")]
-    clips = [c for c in read_clips([ROOT / "samples" / "manifest.jsonl"]) if c.text]
-    with own_server(
-        *("--max-streams", str(options.streams + 1), "--max-starts-per-caller", "0"),
-        *("--model", options.model, *settings),
-    ) as server:
-        times_s, sizes = asyncio.run(
-            watch(server, clips, options.streams, 60 * options.minutes, is_paced=not options.fast)
-        )
-    if len(sizes) < LEAST_ROUNDS:
-        sys.exit(f"{len(sizes)} rounds are too few to tell growth; give it more --minutes")
-    print(Growth.of(times_s, sizes).line)
+    if options.drive:
+        asyncio.run(drive(options.drive, options.streams, is_paced=not options.fast))
+        return
+    if os.environ.get("PYTHONMALLOC") != "malloc":
+        command = [sys.executable, "-m", "benchmarks.growth", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, "PYTHONMALLOC": "malloc"})  # noqa: S606
+    configure_logging("warning", "console")
+    sizes = asyncio.run(watch(options))
+    if len(sizes.at_s) < LEAST_ROUNDS:
+        sys.exit(f"{len(sizes.at_s)} rounds are too few to tell growth; give it more --minutes")
+    print(f"heap      {Growth.of(sizes.at_s, sizes.heap_bytes).line}")
+    print(f"resident  {Growth.of(sizes.at_s, sizes.resident_bytes).line}")
 
 
 if __name__ == "__main__":
