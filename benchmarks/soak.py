@@ -223,6 +223,9 @@ async def endless(hours: float) -> None:
             latencies_s.append(time.perf_counter() - began_s)
             used_s.append(time.process_time() - began_cpu_s)
             resident.append(process.memory_info().rss)
+        await stream.finish()
+        async for _ in stream:
+            pass
     part = max(1, round(600 / sentence_s))
     warm = min(len(resident) - 1, round(300 / sentence_s))
     print(f"{hours:g} h of audio: {(resident[-1] - resident[warm]) / 1e6:+.1f} MB after minute 5")

@@ -7,7 +7,7 @@ callers only so many have a name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from prometheus_client import (
@@ -22,7 +22,7 @@ from prometheus_client import (
 from service.core.events import Event, FinalResult
 from service.engine.callers import Caller
 from service.engine.observer import Decode
-from service.observability.collectors import AudioSeconds, BatchSizes, Counts, Workers
+from service.observability.collectors import AudioSeconds, BatchSizes, Calls, Counts, Workers
 from service.rpc.record import CallObserver, Metadata, Record
 
 MAX_CALLERS = 100
@@ -30,10 +30,6 @@ MAX_CALLERS = 100
 OTHER = "other"
 ANONYMOUS = "anonymous"
 """Callers who have shown neither token nor certificate."""
-
-GRPC_SERVICE = "asr.v1.SpeechService"
-GRPC_TYPE = {"StreamingRecognize": "bidi_stream"}
-UNARY = "unary"
 
 WAITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 LAGS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -74,6 +70,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
+        self.calls = Calls(registry)
         self.audio = AudioSeconds(registry)
         self._callers: set[str] = set()
         self._series: dict[tuple[object, ...], Any] = {}
@@ -86,13 +83,6 @@ class Metrics:
         ) -> Histogram:
             return Histogram(name, text, labels, registry=registry, buckets=buckets)
 
-        self.open = Gauge("asr_calls_open", "Calls that run", ["method"], registry=registry)
-        self.calls = counter(
-            "asr_calls",
-            "Calls that have ended, by outcome: OK, CANCELLED or a reason",
-            "method",
-            "outcome",
-        )
         self.refusals = counter("asr_refusals", "Calls that never had a slot, by reason", "reason")
         self.duration = histogram(
             "asr_call_duration_seconds", "From begin to end of a call", ("method",), DURATIONS_S
@@ -139,20 +129,14 @@ class Metrics:
             "model",
             "result",
         )
-        self.caller_calls = counter("asr_caller_calls", "Calls, by caller", "caller")
-        self.caller_audio = counter(
-            "asr_caller_audio_seconds", "Audio of calls that have ended, by caller", "caller"
-        )
         self.lag = histogram(
             "asr_event_loop_lag_seconds", "By how much the event loop is late", (), LAGS_S
         )
-        labels = ("grpc_type", "grpc_service", "grpc_method")
-        self.grpc_started = counter("grpc_server_started", "RPCs that were begun", *labels)
-        self.grpc_handled = counter("grpc_server_handled", "RPCs by code", *labels, "grpc_code")
 
     def began(self, record: Record, _: Metadata) -> CallObserver:
         """Count a call."""
-        return _Call(self, record)
+        self.calls.begin(record.method)
+        return _Call(self)
 
     def watch(self, facts: Facts) -> None:
         """Show what is so at the moment, too."""
@@ -206,15 +190,7 @@ class Metrics:
 @dataclass(slots=True, eq=False)
 class _Call:
     metrics: Metrics
-    record: Record
-    grpc_labels: tuple[str, str, str] = field(init=False)
     model: str = ""
-
-    def __post_init__(self) -> None:
-        method = self.record.method
-        self.grpc_labels = (GRPC_TYPE.get(method, UNARY), GRPC_SERVICE, method)
-        self.metrics.series(self.metrics.grpc_started, *self.grpc_labels).inc()
-        self.metrics.series(self.metrics.open, method).inc()
 
     def admitted(self, model: str, received_s: Callable[[], float]) -> None:
         self.model = model
@@ -244,16 +220,12 @@ class _Call:
     def ended(self, record: Record) -> None:
         metrics = self.metrics
         metrics.audio.end(self)
-        metrics.series(metrics.open, record.method).dec()
-        metrics.series(metrics.calls, record.method, record.outcome).inc()
+        caller = metrics.caller_label(record.caller)
+        metrics.calls.end(record.method, record.outcome, record.code, caller, record.received_s)
         metrics.series(metrics.duration, record.method).observe(record.duration_s)
-        metrics.series(metrics.grpc_handled, *self.grpc_labels, record.code).inc()
         if not record.has_slot and record.outcome != record.code:
             metrics.series(metrics.refusals, record.outcome).inc()
         if record.real_time_factor is not None:
             metrics.series(metrics.factor, self.model).observe(record.real_time_factor)
         if record.amplification is not None:
             metrics.series(metrics.amplification, self.model).observe(record.amplification)
-        caller = metrics.caller_label(record.caller)
-        metrics.series(metrics.caller_calls, caller).inc()
-        metrics.series(metrics.caller_audio, caller).inc(record.received_s)
