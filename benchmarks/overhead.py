@@ -188,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What tokens, limits and metrics cost.")
     parser.add_argument("--rounds", type=int, default=8, help="(default: %(default)s)")
     parser.add_argument("--messages", type=int, default=1_000, help="(default: %(default)s)")
-    parser.add_argument("--streams", type=int, default=1_000, help="(default: %(default)s)")
+    parser.add_argument("--streams", type=int, default=2_000, help="(default: %(default)s)")
     parser.add_argument("--serve-bare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve_bare:

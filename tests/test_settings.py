@@ -57,18 +57,23 @@ def test_a_bad_file_is_named(tmp_path, content, cause):
         load_settings(["--config", str(path)])
 
 
-def test_help_tells_every_setting_with_its_default(capsys):
+def test_help_tells_every_setting_with_its_default(capsys, monkeypatch):
     """--help names each option, its default and the exit codes."""
+    # Without line breaks.
+    monkeypatch.setenv("COLUMNS", "100000")
     with pytest.raises(SystemExit):
         load_settings(["--help"])
     text = capsys.readouterr().out
-    for name in Settings.model_fields:
+    for name, field in Settings.model_fields.items():
         assert "--" + name.replace("_", "-") in text
-    assert "50051" in text
+        told = text.split(f"{field.description} (default: ", 1)[1].partition(")")[0]
+        if isinstance(field.default, bool):
+            assert told == str(field.default).lower()
+        elif isinstance(field.default, int | float):
+            assert float(told) == field.default
+        else:
+            assert told == (" ".join(field.default) if name == "model" else field.default or "none")
     assert "Exit status" in text
-    told = " ".join(text.split())
-    for described in ("0 is one per core (default: 0)", "gRPC reflection (default: true)"):
-        assert described in told
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,8 @@ CATALOGUE = {
     ),
     "ENGINE_FAILED": Entry(
         StatusCode.UNAVAILABLE,
-        "a decode hangs or a worker has died; the process is about to end",
+        "a decode hangs, a decoding thread has died, every decode of a model fails, or a model was "
+        "without workers for too long (`--max-deserted-s`); the process is about to end",
         "go on with another server, or with this one after `RetryInfo`",
         RETRY,
     ),
