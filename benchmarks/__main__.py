@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-WITH_MANIFESTS = ("accuracy", "latency", "pauses", "amplification", "whisper_windows")
+WITH_MANIFESTS = ("accuracy", "latency", "steadiness", "pauses", "amplification", "whisper_windows")
 WITHOUT = ("memory", "deepspeech")
 
 
