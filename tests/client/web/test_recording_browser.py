@@ -105,6 +105,17 @@ async def test_what_cannot_be_recognized_is_said(demo, serve, words_file, tmp_pa
             assert "/" not in await problem.inner_text()
 
 
+async def press_until(page, part):
+    """Press the button until the page complains of it: a very busy machine's server may count as
+    gone at first."""
+    problem = page.locator("#recording-result .problem")
+    while True:
+        await page.click("#recording-start")
+        await problem.wait_for()
+        if part in await problem.inner_text():
+            return
+
+
 async def test_what_was_heard_before_a_problem_is_kept(demo, words_file, tmp_path):
     """A server that goes away in the middle, or has no place: the page says so; what was final
     until then can be read, heard and saved."""
@@ -119,20 +130,17 @@ async def test_what_was_heard_before_a_problem_is_kept(demo, words_file, tmp_pat
         yield STARTED
 
     async with opened() as page:
-        problem = page.locator("#recording-result .problem")
         async with fake_server(leave, listen=demo.server):
             await open_tab(page, demo.url, "Recording")
             await choose(page, words_file)
-            await page.click("#recording-start")
-            await problem.get_by_text("the server still runs").wait_for()
+            await press_until(page, "the server still runs")
             assert await page.inner_text(".result .word") == "Good morning."
             async with page.expect_download() as download:
                 await page.get_by_text("Save TXT").click()
             await (await download.value).save_as(tmp_path / "kept")
             assert (tmp_path / "kept").read_text(encoding="utf-8") == "Good morning.\n"
         async with fake_server(refuse, listen=demo.server):
-            await page.click("#recording-start")
-            await problem.get_by_text("Every place on the server is taken").wait_for()
+            await press_until(page, "Every place on the server is taken")
             assert await page.locator(".result").count() == 0
         assert page.problems == []
 
