@@ -35,7 +35,14 @@ from tests.workers.faulty_worker import (
     REFUSES,
     SPOILED,
 )
-from tests.workers.pools import HANGS_S, Watched, faulty_workers, launch, no_replacements
+from tests.workers.pools import (
+    HANGS_S,
+    MODULE,
+    Watched,
+    faulty_workers,
+    launch,
+    no_replacements,
+)
 
 MODEL = "scripted"
 WINDOW = Window(tones("alfa bravo charlie"))
@@ -171,8 +178,7 @@ def test_a_replacement_that_hangs_while_it_loads_is_killed(recognizer, watched, 
     watched.wait_for(lambda pids: pids == {other})
     hanging = []
     while not hanging:
-        children = psutil.Process().children()
-        hanging = [child for child in children if child.pid not in {victim, other}]
+        hanging = [new for new in _workers() if new.pid not in {victim, other}]
     psutil.wait_procs(hanging)
     spoiled.unlink()
     assert victim not in watched.wait_for(lambda pids: len(pids) == 2)
@@ -288,4 +294,11 @@ def _held() -> frozenset[str]:
 
 
 def _workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "service.workers" in child.cmdline()]
+    """Whoever else is a child of the process that runs the tests is not meant."""
+    return [child for child in psutil.Process().children() if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return not {"service.workers", MODULE}.isdisjoint(process.cmdline())
+    return False
