@@ -5,7 +5,8 @@ python -m benchmarks.accuracy MANIFEST...
 Each clip is streamed through a real server as fast as it takes it (finals do not depend
 on the pace) and decoded at once by faster-whisper with the same weights: beam 1, no
 temperature fallback, no voice activity filter. Clips without text count the words that
-noise and silence produce.
+noise and silence produce. With --joined, the clips of a folder are heard one behind the other
+as one recording, about a minute of it at once: so they are segments in context.
 """
 
 from __future__ import annotations
@@ -13,14 +14,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.support import Clip, manifest_arguments, own_server, read_clips, word_errors
+from benchmarks.support import (
+    RATE_HZ,
+    Clip,
+    manifest_arguments,
+    own_server,
+    read_clips,
+    word_errors,
+)
 from client.stream import Client, StreamingConfig, joined_text
 
 SILENCE_S = 60
+PAUSE_S = 0.9
+"""Between joined clips: longer than the silence that ends a segment."""
+PAUSE_LOUDNESS = 1e-4
+JOINED_S = 60
 
 
 async def streamed(address: str, clips: list[Clip], model: str) -> list[str]:
@@ -63,6 +76,39 @@ def whole(clips: list[Clip]) -> list[str]:
     return texts
 
 
+def joined(clips: list[Clip]) -> list[Clip]:
+    """Return the clips of each folder one behind the other, in pieces of about a minute."""
+    chance = np.random.default_rng(0)
+    length = round(PAUSE_S * RATE_HZ)
+    pieces = []
+    for folder, group in groupby(clips, lambda clip: clip.path.parent):
+        parts: list[Clip] = []
+        for clip in group:
+            parts.append(clip)
+            if sum(part.duration_s for part in parts) > JOINED_S:
+                pieces.append((folder, parts))
+                parts = []
+        if parts:
+            pieces.append((folder, parts))
+    return [
+        Clip(
+            folder / f"joined-{number}",
+            " ".join(part.text for part in parts),
+            np.concatenate(
+                [
+                    samples
+                    for part in parts
+                    for samples in (
+                        part.samples,
+                        PAUSE_LOUDNESS * chance.standard_normal(length, dtype=np.float32),
+                    )
+                ]
+            ),
+        )
+        for number, (folder, parts) in enumerate(pieces)
+    ]
+
+
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
@@ -71,12 +117,17 @@ def main() -> None:
     """Print the figures."""
     parser = manifest_arguments("Word error rate of streaming against whole clips.")
     parser.add_argument("--model", default="whisper", help="model spec (default: %(default)s)")
+    parser.add_argument(
+        "--joined", action="store_true", help="hear the clips of a folder one behind the other"
+    )
     parser.add_argument("--list-errors", action="store_true", help="print the clips that differ")
     options = parser.parse_args()
     clips = read_clips(options.manifests)
     spoken = [clip for clip in clips if clip.text]
+    if options.joined:
+        spoken = joined(spoken)
     noise = [clip for clip in clips if not clip.text]
-    noise.append(Clip(Path("silence"), "", np.zeros(SILENCE_S * 16_000, dtype=np.float32)))
+    noise.append(Clip(Path("silence"), "", np.zeros(SILENCE_S * RATE_HZ, dtype=np.float32)))
     with own_server("--model", options.model) as server:
         model = options.model.partition("?")[0]
         streams = asyncio.run(streamed(server.address, spoken, model))

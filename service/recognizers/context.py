@@ -9,23 +9,20 @@ from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, Window
 
 LONGEST_WINDOW_S: Final = 28.0
 """Of Whisper's 30 s; the last word wants some silence behind it."""
-ENOUGH_CONTEXT_S: Final = 15.0
-"""Beyond the newest segment, no more than this is heard before a segment: CTranslate2 takes
-3 ms for each token of a forced prefix. On 13 minutes of pausing speech 6.8 % of the words
-were wrong without context, and 5.7, 5.4, 5.3 and 5.4 % with up to 6, 10, 15 and 28 s."""
 MOST_CONTEXT_TOKENS: Final = 160
 """What is left of the 224 tokens that Whisper writes at once, 64, is enough for the longest
 segment beside such context."""
 
 
 def fitting(
-    window: Window, tokens_of: Callable[[str], list[int]]
+    window: Window, tokens_of: Callable[[str], list[int]], enough_s: float
 ) -> tuple[list[ContextSegment], list[int]]:
     """Return the newest context that fits into Whisper's window, and its tokens.
 
     Args:
         window: Of the segment. Context without words is left out.
         tokens_of: Gives the tokens of a text that follows other text.
+        enough_s: Beyond the newest segment, no more than this is heard before a segment.
     """
     room_s = LONGEST_WINDOW_S - len(window.samples) / SAMPLE_RATE_HZ
     context: list[ContextSegment] = []
@@ -34,7 +31,7 @@ def fitting(
     for segment in reversed([segment for segment in window.context if segment.text]):
         tokens = tokens_of(segment.text)
         context_s += len(segment.samples) / SAMPLE_RATE_HZ
-        most_s = min(room_s, ENOUGH_CONTEXT_S) if context else room_s
+        most_s = min(room_s, enough_s) if context else room_s
         if context_s > most_s or len(prefix) + len(tokens) > MOST_CONTEXT_TOKENS:
             break
         context.insert(0, segment)

@@ -91,6 +91,8 @@ class WhisperModel:
             self.languages = (DEFAULT_LANGUAGE, *sorted(others))
         self._starts = {language: self._start(language) for language in self.languages}
         self._end_of_text: int = self._vocabulary.token_to_id("<|endoftext|>")
+        self._no_timestamps: int = self._vocabulary.token_to_id("<|notimestamps|>")
+        self._start_of_previous: int = self._vocabulary.token_to_id("<|startofprev|>")
 
     def encode(self, samples: Samples, frames: int = FULL_FRAMES) -> Encoded:
         """Encode audio in a window of so many mel frames; what is longer is left out."""
@@ -108,6 +110,7 @@ class WhisperModel:
         language: str,
         prefix: Sequence[int] = (),
         *,
+        before: Sequence[int] = (),
         most_tokens: int = MOST_TOKENS,
         beam_size: int = 1,
         hypotheses: int = 1,
@@ -118,7 +121,9 @@ class WhisperModel:
         Args:
             encoded: The audio, that of the prefix included.
             language: One of ``languages``.
-            prefix: Tokens that are taken as written.
+            prefix: Tokens that are taken as written, of what is heard; each costs a step
+                of the decoder, as much as one that it writes.
+            before: Tokens of what was said before the audio; all cost one step together.
             most_tokens: Bound on the answer; with the prefix it is at most MOST_TOKENS.
             beam_size: 1 is greedy search.
             hypotheses: How many answers, at most ``beam_size``.
@@ -126,14 +131,16 @@ class WhisperModel:
                 such rule.
         """
         total_tokens = min(len(prefix) + most_tokens, MOST_TOKENS)
+        start = [*self._before(before), *self._starts[language]]
         result = self._model.generate(
             encoded.features,
-            [[*self._starts[language], self._vocabulary.token_to_id("<|notimestamps|>"), *prefix]],
+            [[*start, self._no_timestamps, *prefix]],
             beam_size=beam_size,
             num_hypotheses=hypotheses,
             no_repeat_ngram_size=no_repeat_ngram_size,
-            # The library writes at most half of this, prefix included and start excluded.
-            max_length=2 * total_tokens,
+            # The library writes at most half of this, and with the start no more than this;
+            # the prefix counts as written.
+            max_length=total_tokens + max(total_tokens, len(start)),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
@@ -185,6 +192,9 @@ class WhisperModel:
     def close(self) -> None:
         """Free the weights."""
         self._model.unload_model()
+
+    def _before(self, tokens: Sequence[int]) -> list[int]:
+        return [self._start_of_previous, *tokens] if tokens else []
 
     def _start(self, language: str) -> list[int]:
         is_multilingual = self._model.is_multilingual
