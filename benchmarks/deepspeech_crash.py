@@ -72,7 +72,7 @@ class Library:
 def served(functions: Functions, speech: Sequence[Speech], end_s: float) -> int:
     """Hear streams as the service does, each step called by another thread."""
     options = DeepSpeechOptions(beam_width=BEAM_WIDTH)
-    model = NativeModel(functions, FOLDER / "model.pb", options, workers=2)
+    model = NativeModel(functions, FOLDER / "model.pb", options, decodes=2)
     waiting: queue.SimpleQueue[tuple[NativeStream, Speech]] = queue.SimpleQueue()
     heard: list[int] = []
 

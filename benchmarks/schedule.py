@@ -43,15 +43,15 @@ def play(
     recognizer: Recognizer,
     costs: Costs,
     detector: DetectorFactory,
-    workers: int,
+    decodes: int,
     cores: float,
 ) -> tuple[list[Record], float]:
     """Play streams at once, in virtual time; also return the processor time of the decodes."""
     loop = VirtualLoop()
-    pool = SharedCores(loop, workers, lambda: costs.last_s, cores - STREAM_CORES * len(scripts))
+    pool = SharedCores(loop, decodes, lambda: costs.last_s, cores - STREAM_CORES * len(scripts))
 
     async def run() -> list[Record]:
-        scheduler = Scheduler("", workers, pool, loop.time)
+        scheduler = Scheduler("", decodes, pool, loop.time)
         return await asyncio.gather(
             *(_stream(script, recognizer, detector, scheduler) for script in scripts)
         )
@@ -119,7 +119,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=25, help="of each stream (default: 25)")
     parser.add_argument("--cores", type=float, default=2, help="of the machine (default: 2)")
-    parser.add_argument("--workers", type=int, default=2, help="decodes at once (default: 2)")
+    parser.add_argument("--decodes", type=int, default=2, help="decodes at once (default: 2)")
     parser.add_argument("--repeats", type=int, default=4, help="with other begins (default: 4)")
     parser.add_argument(
         "--scale",
@@ -159,7 +159,7 @@ def _line(
         chosen = chance.sample(range(len(scripts)), streams)
         played = [Script(scripts[index].clips, chance.uniform(0, 4)) for index in chosen]
         new, spent_s = play(
-            played, Replayed(costs), costs, detector, options.workers, options.cores
+            played, Replayed(costs), costs, detector, options.decodes, options.cores
         )
         pairs = zip(chosen, new, strict=True)
         changed += sum(alone[index].finals != record.finals for index, record in pairs)

@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of one decode")
     parser.add_argument("--model", default="", help="size or path; default is the bundled one")
     arguments = parser.parse_args()
-    recognizer = whisper.load(arguments.model, {}, threads=arguments.threads, workers=1)
+    recognizer = whisper.load(arguments.model, {}, threads=arguments.threads, decodes=1)
     longest_s = recognizer.capabilities.longest_window_s
     recognizer.open_stream(DecodeOptions()).final(Window(np.full(16_000, 1e-3, dtype=np.float32)))
     everything = Figures()

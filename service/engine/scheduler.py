@@ -72,7 +72,7 @@ class Scheduler:
     def __init__(
         self,
         name: str,
-        workers: int,
+        decodes: int,
         pool: Pool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,15 +80,15 @@ class Scheduler:
 
         Args:
             name: Of the model, for the names of threads.
-            workers: How many decodes run at once.
+            decodes: How many decodes run at once.
             pool: Where they are done (default: threads of this process).
             clock: Counts seconds.
         """
-        self._pool = pool or DecodeThreads(name, workers)
+        self._pool = pool or DecodeThreads(name, decodes)
         self._clock = clock
         self._lines = (Line(), Line(), Line())
-        self._idle = workers
-        self._workers = workers
+        self._idle = decodes
+        self._decodes = decodes
         self._interims = 0
         self._utilization = Utilization(UTILIZATION_S)
         self._is_closed = False
@@ -166,7 +166,7 @@ class Scheduler:
         is_overdue = due_s is not None and self._clock() - due_s >= RARE_S
         if not is_overdue and (turn := speculative.pop()) is not None:
             return SPECULATIVE, turn
-        if (is_overdue or self._interims < max(1, self._workers - 1)) and (turn := interims.pop()):
+        if (is_overdue or self._interims < max(1, self._decodes - 1)) and (turn := interims.pop()):
             return INTERIM, turn
         return None
 
@@ -175,7 +175,7 @@ class Scheduler:
         """Whether a long decode that could be left out would keep nobody waiting."""
         return (
             not any(self._lines)
-            and (self._idle > 1 or self._workers == 1)
+            and (self._idle > 1 or self._decodes == 1)
             and self._utilization.at(self._clock()) < SPARE_UTILIZATION
         )
 
@@ -185,7 +185,7 @@ class Scheduler:
         def count(begun: int) -> None:
             self._idle -= begun
             self._interims += begun * (urgency == INTERIM)
-            self._utilization.note(self._clock(), 1 - self._idle / self._workers)
+            self._utilization.note(self._clock(), 1 - self._idle / self._decodes)
 
         def on_idle() -> None:
             count(-1)

@@ -15,23 +15,22 @@ segment beside such context."""
 
 
 def fitting(
-    window: Window, tokens_of: Callable[[str], list[int]], enough_s: float
+    window: Window, tokens_of: Callable[[str], list[int]], most_s: float
 ) -> tuple[list[ContextSegment], list[int]]:
     """Return the newest context that fits into Whisper's window, and its tokens.
 
     Args:
         window: Of the segment. Context without words is left out.
         tokens_of: Gives the tokens of a text that follows other text.
-        enough_s: Beyond the newest segment, no more than this is heard before a segment.
+        most_s: No more than this is heard before a segment.
     """
-    room_s = LONGEST_WINDOW_S - len(window.samples) / SAMPLE_RATE_HZ
+    most_s = min(most_s, LONGEST_WINDOW_S - len(window.samples) / SAMPLE_RATE_HZ)
     context: list[ContextSegment] = []
     prefix: list[int] = []
     context_s = 0.0
     for segment in reversed([segment for segment in window.context if segment.text]):
         tokens = tokens_of(segment.text)
         context_s += len(segment.samples) / SAMPLE_RATE_HZ
-        most_s = min(room_s, enough_s) if context else room_s
         if context_s > most_s or len(prefix) + len(tokens) > MOST_CONTEXT_TOKENS:
             break
         context.insert(0, segment)

@@ -56,7 +56,7 @@ FULL_SCALE: Final = 32_768
 
 
 def load(
-    argument: str, options: Mapping[str, str], threads: int, workers: int
+    argument: str, options: Mapping[str, str], threads: int, decodes: int
 ) -> DeepSpeechRecognizer:
     """Load a model.
 
@@ -64,7 +64,7 @@ def load(
         argument: Path of a .pbmm or .pb file of DeepSpeech, or a .tflite file of Coqui.
         options: Any of those in ``deepspeech_options``, by name.
         threads: Processor threads of one decode.
-        workers: Decodes at the same time.
+        decodes: Decodes at the same time.
 
     Raises:
         ModelUnavailableError: says what to install, download or write instead.
@@ -90,7 +90,7 @@ def load(
         chosen = replace(chosen, scorer=str(scorer))
     try_out(flavour.package, path, chosen)
     with captured_stderr() as lines:
-        model = NativeModel(functions, path, chosen, workers)
+        model = NativeModel(functions, path, chosen, decodes)
     sys.stderr.writelines(f"{line}\n" for line in unusual(lines))
     if model.sample_rate_hz != SAMPLE_RATE_HZ:
         rate_hz = model.sample_rate_hz

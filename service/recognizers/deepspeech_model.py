@@ -18,9 +18,9 @@ from service.recognizers.deepspeech_library import Functions, take_text
 from service.recognizers.deepspeech_options import DeepSpeechOptions
 from service.recognizers.deepspeech_threads import NativeThread
 
-THREADS_PER_WORKER = 4
-"""Of workers that decode side by side. A decode waits for its stream's thread, so with as many
-threads as workers, two decodes would often wait for one thread while the other is idle."""
+THREADS_PER_DECODE = 4
+"""A decode waits for its stream's thread, so with only as many threads as decodes at once, two
+would often wait for one thread while the other is idle."""
 
 BEAM_WIDTH_ALONE = 100
 """Readings that the search keeps where there is no scorer, unless it is told how many, or the
@@ -48,7 +48,7 @@ class NativeModel:
     """A model with its scorer. All methods may be called from several threads."""
 
     def __init__(
-        self, functions: Functions, path: Path, options: DeepSpeechOptions, workers: int = 1
+        self, functions: Functions, path: Path, options: DeepSpeechOptions, decodes: int = 1
     ) -> None:
         """Load a model and its scorer, for so many decodes at the same time.
 
@@ -57,7 +57,7 @@ class NativeModel:
         """
         self._functions = functions
         self._creating = threading.Lock()
-        count = workers * THREADS_PER_WORKER if workers > 1 else 1
+        count = decodes * THREADS_PER_DECODE if decodes > 1 else 1
         self._threads = [NativeThread(f"deepspeech-{index}") for index in range(count)]
         self._turns = itertools.cycle(self._threads)
         self._handle: int | None = None

@@ -42,22 +42,22 @@ def parse_spec(text: str) -> ModelSpec:
     return ModelSpec(kind, argument, options, name)
 
 
-def load(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
-    """Load a model to be used by so many workers of so many threads each.
+def load(spec: ModelSpec, threads: int, decodes: int) -> Recognizer:
+    """Load a model for so many decodes at once, of so many threads each.
 
     Raises:
         ModelUnavailableError: it cannot be loaded; says what to install or download.
     """
-    return KINDS[spec.kind](spec, threads, workers)
+    return KINDS[spec.kind](spec, threads, decodes)
 
 
-def _whisper(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+def _whisper(spec: ModelSpec, threads: int, decodes: int) -> Recognizer:
     from service.recognizers import whisper
 
-    return whisper.load(spec.argument, spec.options, threads, workers)
+    return whisper.load(spec.argument, spec.options, threads, decodes)
 
 
-def _transformers(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+def _transformers(spec: ModelSpec, threads: int, decodes: int) -> Recognizer:
     try:
         from service.recognizers import transformers_models
     except ImportError as error:
@@ -72,16 +72,16 @@ def _transformers(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
                 f"wav2vec2 takes no argument; write transformers:{argument} for another model"
             )
         argument = transformers_models.WAV2VEC2
-    return transformers_models.load(argument, spec.options, threads, workers)
+    return transformers_models.load(argument, spec.options, threads, decodes)
 
 
-def _deepspeech(spec: ModelSpec, threads: int, workers: int) -> Recognizer:
+def _deepspeech(spec: ModelSpec, threads: int, decodes: int) -> Recognizer:
     from service.recognizers import deepspeech
 
-    return deepspeech.load(spec.argument, spec.options, threads, workers)
+    return deepspeech.load(spec.argument, spec.options, threads, decodes)
 
 
-def _scripted(spec: ModelSpec, _threads: int, _workers: int) -> Recognizer:
+def _scripted(spec: ModelSpec, _threads: int, _decodes: int) -> Recognizer:
     from service.recognizers import scripted
 
     return scripted.load(spec.argument, spec.options)

@@ -30,14 +30,12 @@ from service.recognizers.transformers_load import load_part, load_weights
 from service.recognizers.transformers_options import TransformersOptions
 from service.recognizers.transformers_precision import prepare
 from service.recognizers.transformers_stitch import Frames
-from service.recognizers.transformers_tokens import Vocabulary, best_path
+from service.recognizers.transformers_tokens import best_path, read_vocabulary
 
 PROBE_S: Final = (2, 6)
 """Lengths of audio from which the length of a frame is found."""
 FEATURE_HOP_SAMPLES: Final = 160
 """Of extractors that do not say: 10 ms, as in Kaldi."""
-WORD_BEGIN: Final = ("\u2581", "\u0120")
-"""With these a token begins that begins a word: SentencePiece's, and byte-level BPE's."""
 FINAL_ROWS: Final = 8
 """Most finals in a batch, and the rows of each: their lengths are shared less than those of
 interims, and what is not shared is computed for nothing."""
@@ -269,43 +267,6 @@ class CtcModel:
     def _count_frames(self, seconds: int) -> int:
         noise = np.random.default_rng(0).normal(0, 0.01, (1, seconds * SAMPLE_RATE_HZ))
         return int(self.log_probabilities(noise.astype(np.float32)).shape[1])
-
-
-def read_vocabulary(tokenizer: Any, blank: int) -> Vocabulary:  # noqa: ANN401
-    """Find out what outputs stand for.
-
-    Args:
-        tokenizer: Of transformers: characters with a delimiter between words, or pieces of
-            words whose first is marked.
-        blank: The output that stands for no token.
-    """
-    size = len(tokenizer)
-    pieces: list[str] = list(tokenizer.convert_ids_to_tokens(range(size)))
-    delimiter_piece = getattr(tokenizer, "word_delimiter_token", None)
-    delimiter = pieces.index(delimiter_piece) if delimiter_piece in pieces else None
-    begins = [at for at, piece in enumerate(pieces) if piece.startswith(WORD_BEGIN)]
-    silent = {blank, *tokenizer.all_special_ids} - {delimiter}
-    is_lower = getattr(tokenizer, "do_lower_case", False)
-
-    def spell_characters(tokens: Sequence[int]) -> str:
-        text = "".join(pieces[token] for token in tokens)
-        return text.lower() if is_lower else text
-
-    def spell_pieces(tokens: Sequence[int]) -> str:
-        text = tokenizer.convert_tokens_to_string([pieces[token] for token in tokens])
-        return str(text).strip()
-
-    spell = spell_characters if delimiter is not None or not begins else spell_pieces
-    return Vocabulary(
-        blank=blank,
-        delimiter=delimiter,
-        word_begins=frozenset(begins if delimiter is None else ()),
-        silent=frozenset(silent),
-        spell=spell,
-        letters=frozenset(
-            letter for at in range(size) if at not in silent for letter in spell([at]).lower()
-        ),
-    )
 
 
 def _baked(model: Any) -> Any:  # noqa: ANN401

@@ -15,7 +15,7 @@ from service.recognizers.transformers_options import parse_options
 WAV2VEC2 = "facebook/wav2vec2-base-960h"
 
 
-def load(spec_argument: str, options: Mapping[str, str], threads: int, _workers: int) -> Recognizer:
+def load(spec_argument: str, options: Mapping[str, str], threads: int, _decodes: int) -> Recognizer:
     """Load a model.
 
     Args:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 
 from service.core.hypothesis import Word
 from service.recognizers.transformers_stitch import Frames
+
+WORD_BEGIN: Final = ("\u2581", "\u0120")
+"""With these a token begins that begins a word: SentencePiece's, and byte-level BPE's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +170,40 @@ def confidence(tokens: Sequence[Token]) -> float | None:
         return None
     mean = sum(token.log_probability for token in tokens) / len(tokens)
     return math.exp(min(0.0, mean))
+
+
+def read_vocabulary(tokenizer: Any, blank: int) -> Vocabulary:  # noqa: ANN401
+    """Find out what outputs stand for.
+
+    Args:
+        tokenizer: Of transformers: characters with a delimiter between words, or pieces of
+            words whose first is marked.
+        blank: The output that stands for no token.
+    """
+    size = len(tokenizer)
+    pieces: list[str] = list(tokenizer.convert_ids_to_tokens(range(size)))
+    delimiter_piece = getattr(tokenizer, "word_delimiter_token", None)
+    delimiter = pieces.index(delimiter_piece) if delimiter_piece in pieces else None
+    begins = [at for at, piece in enumerate(pieces) if piece.startswith(WORD_BEGIN)]
+    silent = {blank, *tokenizer.all_special_ids} - {delimiter}
+    is_lower = getattr(tokenizer, "do_lower_case", False)
+
+    def spell_characters(tokens: Sequence[int]) -> str:
+        text = "".join(pieces[token] for token in tokens)
+        return text.lower() if is_lower else text
+
+    def spell_pieces(tokens: Sequence[int]) -> str:
+        text = tokenizer.convert_tokens_to_string([pieces[token] for token in tokens])
+        return str(text).strip()
+
+    spell = spell_characters if delimiter is not None or not begins else spell_pieces
+    return Vocabulary(
+        blank=blank,
+        delimiter=delimiter,
+        word_begins=frozenset(begins if delimiter is None else ()),
+        silent=frozenset(silent),
+        spell=spell,
+        letters=frozenset(
+            letter for at in range(size) if at not in silent for letter in spell([at]).lower()
+        ),
+    )

@@ -18,7 +18,7 @@ MOST_ALTERNATIVES = 5
 
 
 def load(
-    spec_argument: str, options: Mapping[str, str], threads: int, workers: int
+    spec_argument: str, options: Mapping[str, str], threads: int, decodes: int
 ) -> WhisperRecognizer:
     """Load a model.
 
@@ -27,13 +27,13 @@ def load(
             downloaded once, or the path of a CTranslate2 folder.
         options: Any of OPTIONS in ``whisper_load``, by name.
         threads: CPU threads of one decode, if the options do not say.
-        workers: Decodes that run at once.
+        decodes: Decodes that run at once.
 
     Raises:
         ModelUnavailableError: says what to install, download or write instead.
     """
     chosen = parse_options(options)
-    model = load_model(spec_argument, chosen, threads, workers)
+    model = load_model(spec_argument, chosen, threads, decodes)
     return WhisperRecognizer(model, chosen.language or model.languages[0], chosen.beam_size)
 
 

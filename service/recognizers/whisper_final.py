@@ -49,14 +49,10 @@ a third of the texts that the paper's pair does."""
 LOOP_NO_SPEECH = 0.6
 """No-speech probability above which a loop is noise and not worth another try."""
 SUPPORT_PADDING_S = 1.0
-ENOUGH_CONTEXT_S = 6.0
+MOST_CONTEXT_S = 10.0
 CONTEXT_PADDING_S = 8.0
-"""Context heard beyond the newest segment, and silence behind a segment heard in context: the
-decoder takes 3 ms for each token of the context's text, and the encoder 170 ms for 30 s but 60
-for 15. Clips of one set one behind the other, 27 minutes, 3 250 words: wrong were 4.8 % without
-context, 4.4, 4.4 and 4.5 % with up to 15, 10 and 6 s in 30 s, and 4.3 and 4.3 % with up to 10 and
-6 s and this padding (benchmarks.accuracy --joined). Heard alone, 4.6 % were wrong in 30 s, and
-4.9, 5.0 and 5.2 % with 16, 12 and 8 s of padding."""
+"""Context that is heard before a segment, and silence behind a segment that is heard in context;
+what else was tried stands in docs/whisper.md."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +91,7 @@ class FinalDecoder:
 
     def _in_context(self, window: Window) -> Heard | None:
         """Hear a segment behind what was said before; None if the result is doubtful."""
-        context, prefix = fitting(window, self._model.tokens, ENOUGH_CONTEXT_S)
+        context, prefix = fitting(window, self._model.tokens, MOST_CONTEXT_S)
         if not context:
             return None
         before = [segment.samples for segment in context]

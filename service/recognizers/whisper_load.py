@@ -102,7 +102,7 @@ def parse_options(options: Mapping[str, str]) -> WhisperOptions:
 
 
 def load_model(
-    spec_argument: str, options: WhisperOptions, threads: int, workers: int
+    spec_argument: str, options: WhisperOptions, threads: int, decodes: int
 ) -> WhisperModel:
     """Find, check and load weights.
 
@@ -116,7 +116,7 @@ def load_model(
             options.device,
             options.compute_type,
             options.threads or threads,
-            workers,
+            decodes,
         )
         if options.device == "cuda":
             # What CUDA lacks shows at the first computation, and not when it is loaded.

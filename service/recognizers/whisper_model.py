@@ -66,7 +66,7 @@ class WhisperModel:
     """A loaded model. All methods may be called from several threads."""
 
     def __init__(
-        self, path: str, device: str, compute_type: str, threads: int, workers: int
+        self, path: str, device: str, compute_type: str, threads: int, decodes: int
     ) -> None:
         """Load a CTranslate2 folder.
 
@@ -79,7 +79,7 @@ class WhisperModel:
             device=device,
             compute_type=compute_type,
             cpu_threads=threads,
-            num_workers=workers,
+            num_workers=decodes,
         )
         self._model = loaded.model
         self._mel = loaded.feature_extractor

@@ -20,7 +20,7 @@ from tests.benchmarks.spoken import clip, script
 
 INTERIM_S, FINAL_S = 0.08, 0.4
 """As Whisper tiny.en takes on one core."""
-WORKERS, CORES = 2, 2.0
+DECODES, CORES = 2, 2.0
 
 
 def _costs() -> Costs:
@@ -40,7 +40,7 @@ def _streams(count: int) -> list[Script]:
 def _played(count: int) -> list[Record]:
     costs = _costs()
     cores = CORES + count * STREAM_CORES
-    records, _ = play(_streams(count), Replayed(costs), costs, EnergyDetector, WORKERS, cores)
+    records, _ = play(_streams(count), Replayed(costs), costs, EnergyDetector, DECODES, cores)
     return records
 
 
@@ -87,7 +87,7 @@ def test_confirming_interims_take_a_tenth_of_a_streams_time(cost_s, most):
             return super().final(window)
 
     # Without a pause, and with the one that ends it decoded ahead of time or not.
-    play([script(clip(14.0))], Counting(costs), costs, EnergyDetector, WORKERS, CORES)
+    play([script(clip(14.0))], Counting(costs), costs, EnergyDetector, DECODES, CORES)
     confirming = [heard_s for heard_s in finals if heard_s < 13.5]
     assert 1 <= len(confirming) <= most
     assert len(confirming) >= 3 or cost_s > 0.1
@@ -102,7 +102,7 @@ def test_what_is_said_does_not_depend_on_the_load():
     costs.interims = [(1.0, INTERIM_S)]
     longest_s = max(cost_s for _, cost_s in costs.finals.values())
     costs.scale = FINAL_S / (longest_s + 1e-6)
-    together, _ = play(scripts, Replayed(costs), costs, EnergyDetector, WORKERS, CORES)
+    together, _ = play(scripts, Replayed(costs), costs, EnergyDetector, DECODES, CORES)
     assert [one.finals for one in together] == [one.finals for one in alone]
     assert all(one.finals for one in alone)
 

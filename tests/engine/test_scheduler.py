@@ -37,10 +37,10 @@ class ManualPool:
 class Bench:
     """A scheduler, its pool and its clock."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, decodes: int) -> None:
         self.now_s = 1_000.0
-        self.pool = ManualPool(workers)
-        self.scheduler = Scheduler("test", workers, self.pool, lambda: self.now_s)
+        self.pool = ManualPool(decodes)
+        self.scheduler = Scheduler("test", decodes, self.pool, lambda: self.now_s)
         self.begun: list[str] = []
         """Names, in the order in which they were begun."""
         self.had_time: list[bool] = []
@@ -189,13 +189,13 @@ async def test_a_closed_scheduler_takes_nothing(one):
         one.scheduler.line_up(FINAL, "", lambda _: None)
 
 
-@pytest.mark.parametrize("workers", [2, 3, 8])
-async def test_interims_leave_a_thread_to_finals(workers):
+@pytest.mark.parametrize("decodes", [2, 3, 8])
+async def test_interims_leave_a_thread_to_finals(decodes):
     """However many interims are wanted, a final that comes then begins at once."""
-    bench = Bench(workers)
-    for number in range(3 * workers):
+    bench = Bench(decodes)
+    for number in range(3 * decodes):
         await bench.wants(f"interim {number}", INTERIM)
-    assert len(bench.begun) == workers - 1
+    assert len(bench.begun) == decodes - 1
     await bench.wants("final", FINAL)
     assert bench.begun[-1] == "final"
 

@@ -59,7 +59,7 @@ def _transformers(folder: Path, batch: int = 1) -> Recognizer:
 CASES = (
     Case(
         "whisper",
-        lambda: whisper.load("", {}, threads=1, workers=2),
+        lambda: whisper.load("", {}, threads=1, decodes=2),
         _samples,
         offline.whisper_text,
         examples=5,

@@ -102,7 +102,7 @@ def _family(name: str) -> Case:
 
 
 CASES = (
-    Case("whisper", lambda: whisper.load("", {}, threads=1, workers=2), _recordings),
+    Case("whisper", lambda: whisper.load("", {}, threads=1, decodes=2), _recordings),
     Case("small_ctc", _small_ctc, _held_out),
     Case("small_ctc_batched", lambda: _small_ctc(batch=4), _held_out),
     Case("transformers_ctc", _tiny_ctc, _recordings),

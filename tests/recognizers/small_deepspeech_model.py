@@ -40,7 +40,7 @@ def load_small(**options: str) -> deepspeech.DeepSpeechRecognizer:
     500 that are the model's own take ten times as long and make no test any better.
     """
     functions()
-    return deepspeech.load(str(MODEL), {"beam_width": "100"} | options, threads=1, workers=2)
+    return deepspeech.load(str(MODEL), {"beam_width": "100"} | options, threads=1, decodes=2)
 
 
 def load_with_scorer(**options: str) -> deepspeech.DeepSpeechRecognizer:

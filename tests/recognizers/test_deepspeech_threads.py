@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from service.core.hypothesis import DecodeOptions, Window
 from service.recognizers.deepspeech import DeepSpeechRecognizer, DeepSpeechStream
 from service.recognizers.deepspeech_library import Functions
-from service.recognizers.deepspeech_model import THREADS_PER_WORKER, NativeModel
+from service.recognizers.deepspeech_model import THREADS_PER_DECODE, NativeModel
 from service.recognizers.deepspeech_options import DeepSpeechOptions
 from tests.recognizers.small_deepspeech_model import MODEL, clips, functions
 
@@ -31,7 +31,7 @@ ON_A_STREAM = (
     "FreeStream",
 )
 ENDS = ("FinishStreamWithMetadata", "FreeStream")
-WORKERS = 2
+DECODES = 2
 CALLERS = 4
 
 steps = st.lists(
@@ -98,7 +98,7 @@ def test_whoever_calls_a_stream_keeps_to_one_thread(real, steps):
     """Created, fed, asked, finished and freed: each stream on one thread, that is the model's."""
     watching = Watching(real)
     options = DeepSpeechOptions(beam_width=8)
-    model = NativeModel(watching.functions, MODEL, options, workers=WORKERS)
+    model = NativeModel(watching.functions, MODEL, options, decodes=DECODES)
     recognizer = DeepSpeechRecognizer(model, options, None)
     streams: dict[int, DeepSpeechStream] = {}
     callers = [ThreadPoolExecutor(1) for _ in range(CALLERS)]
@@ -125,9 +125,9 @@ def test_streams_are_spread_over_the_threads(real):
     """Streams that are open side by side do not wait for one thread."""
     watching = Watching(real)
     options = DeepSpeechOptions(beam_width=8)
-    model = NativeModel(watching.functions, MODEL, options, workers=WORKERS)
+    model = NativeModel(watching.functions, MODEL, options, decodes=DECODES)
     recognizer = DeepSpeechRecognizer(model, options, None)
-    streams = [recognizer.open_stream(DecodeOptions()) for _ in range(WORKERS * THREADS_PER_WORKER)]
+    streams = [recognizer.open_stream(DecodeOptions()) for _ in range(DECODES * THREADS_PER_DECODE)]
     for stream in streams:
         stream.interim(Window(SPEECH[:4_000]))
     used = set().union(*watching.threads.values())

@@ -67,7 +67,7 @@ def test_a_final_is_the_offline_text(recognizer):
 def test_texts_are_nearly_those_of_the_default_recognizer(recognizer):
     """The same weights in another engine hear the same, but for the precision and padding."""
     normalize = EnglishTextNormalizer()
-    default = whisper.load("", {}, threads=1, workers=1)
+    default = whisper.load("", {}, threads=1, decodes=1)
     heard = [
         [normalize(_final(one, read_sample(sample.name)).text) for sample in SHORT]
         for one in (default, recognizer)
@@ -90,7 +90,7 @@ def test_a_segment_goes_on_from_its_context(recognizer):
 
 def test_word_offsets_are_near_those_of_the_default_recognizer(recognizer):
     """Words begin where the other engine hears them begin, to a fifth of a second."""
-    default = whisper.load("", {}, threads=1, workers=1)
+    default = whisper.load("", {}, threads=1, decodes=1)
     samples = read_sample("weather.flac")
     mine, theirs = (_final(one, samples, word_offsets=True).words for one in (recognizer, default))
     default.close()

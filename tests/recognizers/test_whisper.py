@@ -40,7 +40,7 @@ SHORT = [sample for sample in SAMPLES if sample.duration_s <= 28]
 
 @pytest.fixture(scope="module")
 def recognizer() -> Iterator[whisper.WhisperRecognizer]:
-    recognizer = whisper.load("", {}, threads=1, workers=1)
+    recognizer = whisper.load("", {}, threads=1, decodes=1)
     yield recognizer
     recognizer.close()
 
@@ -211,6 +211,20 @@ def test_interims_of_a_long_segment_hear_only_its_end(recognizer):
     assert _error_rate([_final(recognizer, samples).text], [" ".join(words)]) <= 0.15
 
 
+def test_text_before_the_audio_takes_no_room_from_the_answer(recognizer):
+    """However much was said before, as much may be written, and no more."""
+    model = recognizer._model
+    encoded = model.encode(read_sample("library.flac"))
+    alone = model.decode(encoded, "en")[0]
+    before = model.tokens(" ".join(["It was a long day and we went home late."] * 6))
+    for count in (1, 5, len(before)):
+        told = model.decode(encoded, "en", before=before[:count])[0]
+        assert not told.is_cut
+        assert _error_rate([model.text(alone.tokens)], [model.text(told.tokens)]) <= 0.1
+        short = model.decode(encoded, "en", alone.tokens[:2], before=before[:count], most_tokens=3)
+        assert (len(short[0].tokens), short[0].is_cut) == (3, True)
+
+
 def test_a_final_tells_how_much_was_heard_for_it(recognizer):
     """In context it hears what lies before once, and itself twice: it must be borne out alone."""
     first, second = _cut(read_sample("message.flac"), 3.0)
@@ -303,7 +317,7 @@ def test_a_gpu_that_is_not_there():
     if ctranslate2.get_cuda_device_count():
         pytest.skip("this machine has a GPU")
     with pytest.raises(ModelUnavailableError, match=r"no GPU .*nvidia-smi.* leave device out"):
-        whisper.load("", {"device": "cuda"}, threads=1, workers=1)
+        whisper.load("", {"device": "cuda"}, threads=1, decodes=1)
     assert parse_options({"device": "auto"}) == parse_options({})
 
 
@@ -325,7 +339,7 @@ def test_each_problem_of_loading_has_its_remedy(said, remedy):
 def test_a_beam_can_be_asked_for(tmp_path):
     """Finals by beam search, from a folder given by its path, are transcripts too."""
     folder = shutil.copytree(bundled_folder(), tmp_path / "model")
-    recognizer = whisper.load(str(folder), {"beam_size": "3"}, threads=1, workers=1)
+    recognizer = whisper.load(str(folder), {"beam_size": "3"}, threads=1, decodes=1)
     assert _final(recognizer, read_sample("command.flac")).text == "Stop the music."
     recognizer.close()
 
@@ -333,26 +347,26 @@ def test_a_beam_can_be_asked_for(tmp_path):
 def test_a_language_that_the_model_does_not_know_is_refused():
     """A default language must be one of the model's, which the error names."""
     with pytest.raises(ModelUnavailableError, match="knows en"):
-        whisper.load("", {"language": "de"}, threads=1, workers=1)
+        whisper.load("", {"language": "de"}, threads=1, decodes=1)
 
 
 def test_an_unknown_size_is_refused_with_the_sizes():
     """A name that is no size and no folder is answered with the sizes there are."""
     with pytest.raises(ModelUnavailableError, match=r"huge.*small\.en"):
-        whisper.load("huge", {}, threads=1, workers=1)
+        whisper.load("huge", {}, threads=1, decodes=1)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     """A folder that lacks files is refused with their names."""
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelUnavailableError, match=r"model\.bin, tokenizer\.json"):
-        whisper.load(str(tmp_path), {}, threads=1, workers=1)
+        whisper.load(str(tmp_path), {}, threads=1, decodes=1)
 
 
 def test_a_missing_folder_is_refused(tmp_path):
     """A path where nothing lies is not taken for something to download."""
     with pytest.raises(ModelUnavailableError, match="neither a folder nor a size"):
-        whisper.load(str(tmp_path / "nothing"), {}, threads=1, workers=1)
+        whisper.load(str(tmp_path / "nothing"), {}, threads=1, decodes=1)
 
 
 def test_damaged_weights_are_refused(tmp_path):
@@ -361,7 +375,7 @@ def test_damaged_weights_are_refused(tmp_path):
     weights = folder / "model.bin"
     weights.write_bytes(weights.read_bytes()[:1_000_000])
     with pytest.raises(ModelUnavailableError, match="download it again"):
-        whisper.load(str(folder), {}, threads=1, workers=1)
+        whisper.load(str(folder), {}, threads=1, decodes=1)
 
 
 def test_bundled_files_are_checked(tmp_path):
@@ -382,4 +396,4 @@ def test_a_model_that_cannot_be_downloaded_is_refused(monkeypatch):
     """Without a network the error says so, and how to give a folder instead."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelUnavailableError, match=r"HF_HUB_OFFLINE forbids.*whisper:PATH"):
-        whisper.load("no-such-owner/no-such-model", {}, threads=1, workers=1)
+        whisper.load("no-such-owner/no-such-model", {}, threads=1, decodes=1)
