@@ -37,6 +37,7 @@ from service.recognizers.whisper_model import (
     FULL_FRAMES,
     Decoded,
     Encoded,
+    Prompt,
     WhisperModel,
 )
 from service.recognizers.whisper_words import timed_words
@@ -105,7 +106,7 @@ class FinalDecoder:
     def _alone(self, samples: Samples) -> Heard | None:
         """Hear a segment by itself; None if there is no speech."""
         encoded = self._encode(samples)
-        decoded = self._decode(encoded, samples)
+        decoded = self._decode(encoded, samples, doubts_speech=True)
         if not _is_speech(decoded) or (
             decoded.no_speech_probability > LOOP_NO_SPEECH and self._loops(decoded)
         ):
@@ -132,14 +133,15 @@ class FinalDecoder:
         *,
         beam_size: int | None = None,
         no_repeat_ngram_size: int = 0,
+        doubts_speech: bool = False,
     ) -> Decoded:
         return self._model.decode(
             encoded,
-            self._language,
-            prefix,
+            Prompt(self._language, prefix),
             most_tokens=most_tokens(samples),
             beam_size=beam_size or self._beam_size,
             no_repeat_ngram_size=no_repeat_ngram_size,
+            doubts_speech=doubts_speech,
         )[0]
 
     def _is_doubtful(self, decoded: Decoded) -> bool:
@@ -188,8 +190,7 @@ class FinalDecoder:
             return ()
         answers = self._model.decode(
             heard.encoded,
-            self._language,
-            heard.prefix,
+            Prompt(self._language, heard.prefix),
             most_tokens=len(heard.decoded.tokens) + TOKENS_BESIDE,
             beam_size=max(5, count),
             hypotheses=max(5, count),

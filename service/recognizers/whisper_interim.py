@@ -15,7 +15,13 @@ from collections.abc import Sequence
 from itertools import chain
 
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis, Samples, Window
-from service.recognizers.whisper_model import FRAME_SAMPLES, FULL_FRAMES, Encoded, WhisperModel
+from service.recognizers.whisper_model import (
+    FRAME_SAMPLES,
+    FULL_FRAMES,
+    Encoded,
+    Prompt,
+    WhisperModel,
+)
 from service.recognizers.whisper_words import has_words, plain_words, repeats
 
 PADDING_S = 4.0
@@ -70,9 +76,7 @@ class InterimDecoder:
         total_tokens = TOKENS_BESIDE + round(TOKENS_PER_S * len(samples) / SAMPLE_RATE_HZ)
         decoded = self._model.decode(
             encoded,
-            self._language,
-            prefix,
-            before=self._settled_tokens,
+            Prompt(self._language, prefix, self._settled_tokens),
             most_tokens=max(1, total_tokens - len(prefix)),
         )[0]
         text = self._model.text(decoded.tokens)

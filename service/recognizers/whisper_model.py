@@ -41,6 +41,19 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the decoder is told before it writes."""
+
+    language: str
+    """One of the model's ``languages``."""
+    prefix: Sequence[int] = ()
+    """Tokens that are taken as written, of what is heard; each costs a step of the decoder, as
+    much as one that it writes."""
+    before: Sequence[int] = ()
+    """Tokens of what was said before the audio; all cost one step together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """One answer of the decoder; the forced prefix is not part of it."""
 
@@ -48,7 +61,7 @@ class Decoded:
     log_probability: float
     """Mean over the tokens and the end of text."""
     no_speech_probability: float
-    """That the whole window holds no speech."""
+    """That the whole window holds no speech; NaN if nobody asked."""
     is_cut: bool
     """It would have gone on past the most tokens allowed."""
 
@@ -107,31 +120,29 @@ class WhisperModel:
     def decode(
         self,
         encoded: Encoded,
-        language: str,
-        prefix: Sequence[int] = (),
+        prompt: Prompt,
         *,
-        before: Sequence[int] = (),
         most_tokens: int = MOST_TOKENS,
         beam_size: int = 1,
         hypotheses: int = 1,
         no_repeat_ngram_size: int = 0,
+        doubts_speech: bool = False,
     ) -> list[Decoded]:
-        """Write the text that goes on after a forced prefix; best first.
+        """Write the text that goes on after a prompt; best first.
 
         Args:
-            encoded: The audio, that of the prefix included.
-            language: One of ``languages``.
-            prefix: Tokens that are taken as written, of what is heard; each costs a step
-                of the decoder, as much as one that it writes.
-            before: Tokens of what was said before the audio; all cost one step together.
+            encoded: The audio, that of the prompt's prefix included.
+            prompt: What to go on from.
             most_tokens: Bound on the answer; with the prefix it is at most MOST_TOKENS.
             beam_size: 1 is greedy search.
             hypotheses: How many answers, at most ``beam_size``.
             no_repeat_ngram_size: No sequence of so many tokens is written twice; 0 is no
                 such rule.
+            doubts_speech: Ask for the no-speech probability, which costs a step.
         """
+        prefix = prompt.prefix
         total_tokens = min(len(prefix) + most_tokens, MOST_TOKENS)
-        start = [*self._before(before), *self._starts[language]]
+        start = [*self._before(prompt.before), *self._starts[prompt.language]]
         result = self._model.generate(
             encoded.features,
             [[*start, self._no_timestamps, *prefix]],
@@ -142,14 +153,14 @@ class WhisperModel:
             # the prefix counts as written.
             max_length=total_tokens + max(total_tokens, len(start)),
             return_scores=True,
-            return_no_speech_prob=True,
+            return_no_speech_prob=doubts_speech,
         )[0]
         return [
             Decoded(
                 tokens=tuple(tokens[len(prefix) :]),
                 # The library divides by the length with the prefix, whose tokens count 0.
                 log_probability=score * (len(tokens) + 1) / (len(tokens) - len(prefix) + 1),
-                no_speech_probability=result.no_speech_prob,
+                no_speech_probability=result.no_speech_prob if doubts_speech else math.nan,
                 is_cut=len(tokens) >= total_tokens,
             )
             for tokens, score in zip(result.sequences_ids, result.scores, strict=True)

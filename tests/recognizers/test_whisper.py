@@ -33,6 +33,7 @@ from service.recognizers.whisper_load import (
     load_problem,
     parse_options,
 )
+from service.recognizers.whisper_model import Prompt
 from tests.samples import SAMPLES, read_sample
 
 SHORT = [sample for sample in SAMPLES if sample.duration_s <= 28]
@@ -215,14 +216,16 @@ def test_text_before_the_audio_takes_no_room_from_the_answer(recognizer):
     """However much was said before, as much may be written, and no more."""
     model = recognizer._model
     encoded = model.encode(read_sample("library.flac"))
-    alone = model.decode(encoded, "en")[0]
+    alone = model.decode(encoded, Prompt("en"))[0]
     before = model.tokens(" ".join(["It was a long day and we went home late."] * 6))
     for count in (1, 5, len(before)):
-        told = model.decode(encoded, "en", before=before[:count])[0]
+        told = model.decode(encoded, Prompt("en", before=before[:count]))[0]
         assert not told.is_cut
         assert _error_rate([model.text(alone.tokens)], [model.text(told.tokens)]) <= 0.1
-        short = model.decode(encoded, "en", alone.tokens[:2], before=before[:count], most_tokens=3)
-        assert (len(short[0].tokens), short[0].is_cut) == (3, True)
+        short = model.decode(
+            encoded, Prompt("en", alone.tokens[:2], before[:count]), most_tokens=3
+        )[0]
+        assert (len(short.tokens), short.is_cut) == (3, True)
 
 
 def test_a_final_tells_how_much_was_heard_for_it(recognizer):
