@@ -77,7 +77,7 @@ class Agreement:
     def _agreed_count(self, heard: Sequence[str], count: int) -> int:
         """Count the words that this and the previous hearing begin with; at least so many."""
         for old, new in zip(self._previous[count:], heard[count:-1], strict=False):
-            if _key(old) != _key(new):
+            if letters_of(old) != letters_of(new):
                 break
             count += 1
         return count
@@ -94,7 +94,9 @@ class Agreement:
     def _stood_before(self, heard: tuple[str, ...]) -> bool:
         """Whether the hearing before had this one's last word in the same place."""
         index = len(heard) - 1
-        return len(self._previous) > index >= 0 and _key(self._previous[index]) == _key(heard[-1])
+        return len(self._previous) > index >= 0 and letters_of(self._previous[index]) == letters_of(
+            heard[-1]
+        )
 
 
 def _go_on(settled: tuple[str, ...], words: Sequence[str]) -> tuple[str, ...]:
@@ -108,7 +110,7 @@ def _go_on(settled: tuple[str, ...], words: Sequence[str]) -> tuple[str, ...]:
     return (*settled, *words[count:])
 
 
-def _key(word: str) -> str:
-    """Return a word as it is compared: without case and punctuation."""
+def letters_of(word: str) -> str:
+    """Return a word as words are compared: without case and punctuation."""
     letters = "".join(char for char in word.casefold() if unicodedata.category(char)[0] in "LNM")
     return letters or word

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from itertools import chain
 
+from service.core.agreement import letters_of
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis, Samples, Window
 from service.recognizers.whisper_model import (
     FRAME_SAMPLES,
@@ -44,6 +45,8 @@ MOST_TOKENS_BEFORE = 60
 """When more than TRIM_ABOVE_S is heard at once, agreed words are let go with their audio,
 but for the newest KEPT_S: new words need something before them. The text of what was let go is
 told, the newest MOST_TOKENS_BEFORE of its tokens; what else was tried stands in docs/whisper.md."""
+NEWEST_WORDS = 2
+"""So many must be the same where a confirming decode changed words that had been let go."""
 
 
 class InterimDecoder:
@@ -61,10 +64,11 @@ class InterimDecoder:
     def decode(self, window: Window) -> Hypothesis | None:
         """Hear the segment so far; None if what was heard is not to be trusted."""
         agreed = window.agreed_words
-        count = len(self._settled)
-        if agreed[:count] != self._settled or len(window.samples) < self._begin_samples:
-            self._settle((), 0)
-            count = 0
+        count = 0
+        if len(window.samples) >= self._begin_samples:
+            count = _end_among(agreed, self._settled)
+        if agreed[:count] != self._settled:
+            self._settle(agreed[:count], self._begin_samples if count else 0)
         samples = window.samples[self._begin_samples :]
         if not samples.any():
             return Hypothesis(plain_words(" ".join(agreed)), heard_samples=0)
@@ -116,3 +120,20 @@ class InterimDecoder:
         self._settled = words
         self._settled_tokens = self._model.tokens(" ".join(words))[-MOST_TOKENS_BEFORE:]
         self._begin_samples = end_samples
+
+
+def _end_among(agreed: Sequence[str], settled: Sequence[str]) -> int:
+    """Return how many of the agreed words are the settled ones; 0 if that cannot be told.
+
+    A confirming decode may have changed settled words, made two of one or one of two; where the
+    newest two still stand, their audio still ends where it did.
+    """
+    if tuple(agreed[: len(settled)]) == tuple(settled):
+        return len(settled)
+    newest = [letters_of(word) for word in settled[-NEWEST_WORDS:]]
+    for shift in (0, 1, -1, 2, -2):
+        end = len(settled) + shift
+        words = agreed[max(0, end - NEWEST_WORDS) : max(0, end)]
+        if [letters_of(word) for word in words] == newest:
+            return end
+    return 0

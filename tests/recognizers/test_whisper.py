@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import ctranslate2
@@ -268,6 +269,26 @@ def test_other_agreed_words_take_back_what_was_let_go(recognizer):
     assert stream._interims._begin_samples > 0
     stream.interim(Window(samples, agreed_words=()))
     assert stream._interims._begin_samples == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [("In", "libraries"), ("Inside", "the", "old", "library"), ("It's",)],
+    ids=["other", "more", "fewer"],
+)
+def test_what_was_let_go_stays_so_when_its_first_words_are_heard_otherwise(recognizer, changed):
+    """A confirming decode may change words far back; the newest of them tell where audio ends."""
+    samples = read_sample("library.flac")
+    stream = recognizer.open_stream(DecodeOptions())
+    text = _final(recognizer, samples).text.split()
+    window = Window(np.concatenate([samples, samples]), agreed_words=tuple(text))
+    stream.interim(window)
+    begin_samples = stream._interims._begin_samples
+    assert begin_samples > 0
+    words = (*changed, *text[2:])
+    heard = stream.interim(replace(window, agreed_words=words))
+    assert heard.heard_samples == len(window.samples) - begin_samples
+    assert tuple(word.text for word in heard.words)[: len(words) - 1] == words[:-1]
 
 
 # Loops
