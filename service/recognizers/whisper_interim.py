@@ -39,8 +39,8 @@ LEAST_LOG_PROBABILITY = -1.5
 """An interim that is less probable is not shown. The figures at LEAST_WINDOW_S are with it;
 with -1.0, as for finals, 35, 31 and 10 % had nothing to show."""
 
-TRIM_ABOVE_S = 3.0
-KEPT_S = 1.0
+TRIM_ABOVE_S = 4.0
+KEPT_S = 1.5
 MOST_TOKENS_BEFORE = 60
 """When more than TRIM_ABOVE_S is heard at once, agreed words are let go with their audio,
 but for the newest KEPT_S: new words need something before them. The text of what was let go is
