@@ -19,8 +19,8 @@ FULL_FRAMES: Final = 3_000
 """Mel frames of 10 ms in the 30 s window that the model was trained on."""
 WINDOW_STEP_FRAMES: Final = 100
 """Windows are whole seconds: for each length oneDNN compiles convolutions anew and keeps them,
-up to 1 024 in all. With any length a process that decoded for 80 s in two threads held 733 MB and was
-still growing; so, 425 MB after 20 s and after 60."""
+up to 1 024 in all. With any length a process that decoded for 80 s in two threads held 733 MB
+and was still growing; so, 425 MB after 20 s and after 60."""
 FRAME_SAMPLES: Final = 160
 """Hop between mel frames at 16 kHz."""
 MOST_TOKENS: Final = 224
