@@ -67,7 +67,10 @@ def _free_port() -> int:
 
 
 def _say_when_ready(port: int) -> None:
-    """WhisperLive says nothing; it is ready when it can be connected to."""
+    """WhisperLive says nothing; it is ready when it can be connected to.
+
+    For how long it is tried is for whoever started this process: ``client.serving`` gives up.
+    """
     while True:
         try:
             socket.create_connection((HOST, port), timeout=1).close()

@@ -136,7 +136,7 @@ class Interrupts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave Ctrl-C to Python again."""
+        """Leave Ctrl-C to Python again, if it was taken."""
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 

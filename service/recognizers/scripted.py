@@ -114,6 +114,7 @@ class ScriptedStream:
 
     options: DecodeOptions
     delay_s: float
+    """Stands for the time of a decode: its thread sleeps, and others run."""
 
     def interim(self, window: Window) -> Hypothesis:
         """Hear the segment so far."""

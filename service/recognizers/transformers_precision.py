@@ -56,7 +56,8 @@ def prepare(
             f"the model does not fit into the memory of {device}; choose a smaller one, or "
             "precision=bf16"
         ) from error
-    except (RuntimeError, NotImplementedError) as error:
+    # NotImplementedError, where an operation lacks the format, is one of them.
+    except RuntimeError as error:
         raise ModelUnavailableError(
             f"the model cannot compute in {precision} on {device} "
             f"({str(error).splitlines()[0]}); choose precision=auto"
@@ -76,8 +77,8 @@ def _fastest(
         try:
             other = copy.deepcopy(model).to(TYPES[name])
             other_text, other_s = _measure(other, clip, transcribe)
-        except (RuntimeError, NotImplementedError):
-            continue  # The model has an operation that lacks this format.
+        except RuntimeError:
+            continue  # An operation lacks this format, or both copies do not fit.
         if other_text == text and other_s < best_s:
             best, best_name, best_s = other, name, other_s
     return best, best_name
