@@ -93,10 +93,10 @@ class Agreement:
 
     def _stood_before(self, heard: tuple[str, ...]) -> bool:
         """Whether the hearing before had this one's last word in the same place."""
-        index = len(heard) - 1
-        return len(self._previous) > index >= 0 and letters_of(self._previous[index]) == letters_of(
-            heard[-1]
-        )
+        last = len(heard) - 1
+        if not 0 <= last < len(self._previous):
+            return False
+        return letters_of(self._previous[last]) == letters_of(heard[last])
 
 
 def _go_on(settled: tuple[str, ...], words: Sequence[str]) -> tuple[str, ...]:

@@ -33,8 +33,6 @@ from service.recognizers.guards import (
     without_loops,
 )
 from service.recognizers.whisper_model import (
-    FRAME_SAMPLES,
-    FULL_FRAMES,
     Decoded,
     Encoded,
     Prompt,
@@ -121,9 +119,7 @@ class FinalDecoder:
     def _encode(self, samples: Samples, padding_s: float = math.inf) -> Encoded:
         """Encode audio in a window that ends so long behind it, at most the full one."""
         self._heard_samples += len(samples)
-        window_s = _duration_s(samples) + padding_s
-        frames = int(min(FULL_FRAMES, window_s * SAMPLE_RATE_HZ // FRAME_SAMPLES))
-        return self._model.encode(samples, frames)
+        return self._model.encode(samples, _duration_s(samples) + padding_s)
 
     def _decode(
         self,

@@ -16,14 +16,8 @@ from itertools import chain
 
 from service.core.agreement import letters_of
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis, Samples, Window
-from service.recognizers.whisper_model import (
-    FRAME_SAMPLES,
-    FULL_FRAMES,
-    Encoded,
-    Prompt,
-    WhisperModel,
-)
-from service.recognizers.whisper_words import has_words, plain_words, repeats
+from service.recognizers.guards import has_words, plain_words, repeats
+from service.recognizers.whisper_model import Encoded, Prompt, WhisperModel
 
 PADDING_S = 4.0
 """Silence behind the segment in the encoder's window. With 1, 2, 4 and 8 s, 10.8, 7.8,
@@ -72,9 +66,8 @@ class InterimDecoder:
         samples = window.samples[self._begin_samples :]
         if not samples.any():
             return Hypothesis(plain_words(" ".join(agreed)), heard_samples=0)
-        padded_s = max(LEAST_WINDOW_S, len(samples) / SAMPLE_RATE_HZ + PADDING_S)
-        frames = min(FULL_FRAMES, round(padded_s * SAMPLE_RATE_HZ) // FRAME_SAMPLES)
-        encoded = self._model.encode(samples, frames)
+        window_s = max(LEAST_WINDOW_S, len(samples) / SAMPLE_RATE_HZ + PADDING_S)
+        encoded = self._model.encode(samples, window_s)
         unsettled = agreed[count:]
         prefix = self._model.tokens(" ".join(unsettled))
         total_tokens = TOKENS_BESIDE + round(TOKENS_PER_S * len(samples) / SAMPLE_RATE_HZ)
@@ -113,6 +106,8 @@ class InterimDecoder:
                 break
             cut = (number, (times[end - 1].end_s + times[end].start_s) / 2)
         count, cut_s = cut
+        if not count:
+            return
         begin_samples = self._begin_samples + round(cut_s * SAMPLE_RATE_HZ)
         self._settle((*self._settled, *unsettled[:count]), begin_samples)
 
@@ -126,7 +121,8 @@ def _end_among(agreed: Sequence[str], settled: Sequence[str]) -> int:
     """Return how many of the agreed words are the settled ones; 0 if that cannot be told.
 
     A confirming decode may have changed settled words, made two of one or one of two; where the
-    newest two still stand, their audio still ends where it did.
+    newest two still stand, their audio still ends where it did. Letter by letter, as in
+    ``agreed_words``, there would always be an end, and audio would be cut where none is certain.
     """
     if tuple(agreed[: len(settled)]) == tuple(settled):
         return len(settled)

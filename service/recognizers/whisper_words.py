@@ -6,10 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from service.core.hypothesis import Word
-from service.recognizers.guards import has_words, plain_words, repeats
 from service.recognizers.whisper_model import TokenTime, WhisperModel
-
-__all__ = ["has_words", "plain_words", "repeats", "timed_words"]
 
 
 def timed_words(
