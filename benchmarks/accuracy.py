@@ -79,34 +79,20 @@ def whole(clips: list[Clip]) -> list[str]:
 def joined(clips: list[Clip]) -> list[Clip]:
     """Return the clips of each folder one behind the other, in pieces of about a minute."""
     chance = np.random.default_rng(0)
-    length = round(PAUSE_S * RATE_HZ)
-    pieces = []
+    pieces: list[Clip] = []
     for folder, group in groupby(clips, lambda clip: clip.path.parent):
-        parts: list[Clip] = []
+        is_full = True
         for clip in group:
-            parts.append(clip)
-            if sum(part.duration_s for part in parts) > JOINED_S:
-                pieces.append((folder, parts))
-                parts = []
-        if parts:
-            pieces.append((folder, parts))
-    return [
-        Clip(
-            folder / f"joined-{number}",
-            " ".join(part.text for part in parts),
-            np.concatenate(
-                [
-                    samples
-                    for part in parts
-                    for samples in (
-                        part.samples,
-                        PAUSE_LOUDNESS * chance.standard_normal(length, dtype=np.float32),
-                    )
-                ]
-            ),
-        )
-        for number, (folder, parts) in enumerate(pieces)
-    ]
+            noise = chance.standard_normal(round(PAUSE_S * RATE_HZ), dtype=np.float32)
+            samples = np.concatenate([clip.samples, PAUSE_LOUDNESS * noise])
+            if is_full:
+                pieces.append(Clip(folder / f"joined-{len(pieces)}", clip.text, samples))
+            else:
+                before = pieces.pop()
+                text = f"{before.text} {clip.text}"
+                pieces.append(Clip(before.path, text, np.concatenate([before.samples, samples])))
+            is_full = pieces[-1].duration_s > JOINED_S
+    return pieces
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
