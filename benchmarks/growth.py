@@ -3,15 +3,17 @@
 python -m benchmarks.growth                 an hour, at the pace of speech
 python -m benchmarks.growth --minutes 10    scaled: growth is told for an hour all the same
 python -m benchmarks.growth --fast          as fast as the server goes: more streams in less time
+python -m benchmarks.growth MANIFEST…       with other recordings than the project's own
 
-Round for round some streams at once, each a minute of the project's own samples with interims
-and a flush, on connections of their own; every round says the same. When a round is over, its
-slots are free and garbage is collected, the server's process is looked at: bytes in use in its
-heap, which are exact to some kilobytes, and resident memory, which also has what the allocator
-keeps and goes up and down by megabytes. For the heap to be all there is, Python is told to take
-its objects from it as well (PYTHONMALLOC=malloc). The first quarter is left out: until then
-caches reach their size. What is told is the slope of the line that fits the rest best, for an hour
-of time and for a round, beside the difference between the medians of its first and last fifths.
+Round for round some streams at once, each a minute of recordings with interims and a flush, on
+connections of their own; no two say the same, and pieces differ in length, for libraries keep
+things for each length that they meet. When a round is over, its slots are free and garbage is
+collected, the server's process is looked at: bytes in use in its heap, which are exact to some
+kilobytes, and resident memory, which also has what the allocator keeps and goes up and down by
+megabytes. For the heap to be all there is, Python is told to take its objects from it as well
+(PYTHONMALLOC=malloc). The first quarter is left out: until then caches reach their size. What is
+told is the slope of the line that fits the rest best, for an hour of time and for a round, beside
+the difference between the medians of its first and last fifths.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
 
 from benchmarks.soak_support import Held, soak_settings
-from benchmarks.support import RATE_HZ, ROOT, Clip, read_clips
+from benchmarks.support import RATE_HZ, Clip, manifest_arguments, read_clips
 from client.stream import Client, StreamingConfig
 from service.app import RunningServer, run_server
 from service.telemetry import configure_logging
@@ -105,22 +107,28 @@ async def one_stream(address: str, clips: Sequence[Clip], *, is_paced: bool) -> 
         await sending
 
 
-def some_clips(clips: Sequence[Clip], number: int) -> list[Clip]:
-    """Return about a minute of clips in an order of the stream's own."""
-    generator = random.Random(number)
+def some_clips(clips: Sequence[Clip], stream: str) -> list[Clip]:
+    """Return about a minute of clips, cut somewhere, in an order of the stream's own."""
+    generator = random.Random(stream)
     chosen: list[Clip] = []
     while sum(clip.duration_s for clip in chosen) < STREAM_S:
-        chosen.append(generator.choice(clips))
+        clip = generator.choice(clips)
+        begin = generator.randrange(len(clip.samples) // 2)
+        chosen.append(replace(clip, samples=clip.samples[begin:]))
     return chosen
 
 
-async def drive(address: str, at_once: int, *, is_paced: bool) -> None:
+async def drive(options: argparse.Namespace) -> None:
     """Do one round, in a process of its own: only the server's memory is to be measured."""
-    clips = [clip for clip in read_clips([ROOT / "samples" / "manifest.jsonl"]) if clip.text]
+    clips = [clip for clip in read_clips(options.manifests) if clip.text]
     await asyncio.gather(
         *(
-            one_stream(address, some_clips(clips, number), is_paced=is_paced)
-            for number in range(at_once)
+            one_stream(
+                options.drive,
+                some_clips(clips, f"{options.round}-{number}"),
+                is_paced=not options.fast,
+            )
+            for number in range(options.streams)
         )
     )
 
@@ -145,18 +153,17 @@ class Sizes:
 async def watch(options: argparse.Namespace) -> Sizes:
     """Run rounds of streams for so long."""
     sizes = Sizes([], [], [])
-    pace = ["--fast"] if options.fast else []
     settings = soak_settings(
         model=[options.model], voice_activity="silero", max_streams=options.streams + 1
     )
     async with run_server(settings) as running:
-        command = ("-m", "benchmarks.growth", "--drive", running.address, *pace)
+        command = ("-m", "benchmarks.growth", *sys.argv[1:], "--drive", running.address)
         began_s = time.monotonic()
         # Also what there is when somebody has had enough.
         with suppress(asyncio.CancelledError):
             while time.monotonic() - began_s < 60 * options.minutes:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, *command, "--streams", str(options.streams)
+                    sys.executable, *command, "--round", str(len(sizes.at_s))
                 )
                 if await process.wait():
                     raise RuntimeError("the client of the benchmark failed")
@@ -172,15 +179,16 @@ async def watch(options: argparse.Namespace) -> Sizes:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description="Growth of the server's memory in an hour.")
+    parser = manifest_arguments("Growth of the server's memory in an hour.")
     parser.add_argument("--minutes", type=float, default=60, help="(default: %(default)s)")
     parser.add_argument("--streams", type=int, default=4, help="at once (default: %(default)s)")
     parser.add_argument("--fast", action="store_true", help="without the pace of speech")
     parser.add_argument("--model", default="whisper", help="model spec (default: %(default)s)")
     parser.add_argument("--drive", metavar="HOST:PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--round", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.drive:
-        asyncio.run(drive(options.drive, options.streams, is_paced=not options.fast))
+        asyncio.run(drive(options))
         return
     if os.environ.get("PYTHONMALLOC") != "malloc":
         command = [sys.executable, "-m", "benchmarks.growth", *sys.argv[1:]]
