@@ -34,3 +34,14 @@ def tones(words: str | Iterable[str], gap_ms: int = GAP_MS) -> Samples:
 def pcm(samples: Samples) -> bytes:
     """Return samples as PCM_S16LE."""
     return np.round(samples * 32767).astype("<i2").tobytes()
+
+
+def in_pieces(samples: Samples, ms: int = 100) -> list[bytes]:
+    """Return samples as messages of PCM_S16LE, each of so much audio."""
+    data = pcm(samples)
+    return [data[begin : begin + 32 * ms] for begin in range(0, len(data), 32 * ms)]
+
+
+TWO_UTTERANCES = np.concatenate(
+    [quiet(500), tones("alfa bravo charlie"), quiet(1_500), tones("delta echo"), quiet(300)]
+)
