@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.support import RATE_HZ, Clip
+from benchmarks.support import FRAME_SAMPLES, RATE_HZ, Clip, frame_levels
 
 MESSAGE_S = 0.1
 STAGGER_S = 2.0
@@ -28,7 +28,6 @@ REACH_S = 0.5
 times, which WhisperLive gives, are no more exact."""
 
 _BYTES_PER_S = 2 * RATE_HZ
-_FRAME_SAMPLES = RATE_HZ // 50
 _QUIET = 10 ** (-35 / 20)
 """A frame of 20 ms that is 35 dB below the loudest one is not speech."""
 
@@ -132,10 +131,9 @@ class Record:
 
 def speech_end_s(samples: NDArray[np.float32]) -> float:
     """Return where the last frame of 20 ms ends that is not much quieter than the loudest."""
-    whole = samples[: len(samples) // _FRAME_SAMPLES * _FRAME_SAMPLES]
-    levels = np.sqrt(np.mean(np.square(whole.reshape(-1, _FRAME_SAMPLES)), axis=1))
+    levels = frame_levels(samples)
     loud = np.flatnonzero(levels > _QUIET * levels.max(initial=0))
-    return (int(loud[-1]) + 1) * _FRAME_SAMPLES / RATE_HZ if len(loud) else 0.0
+    return (int(loud[-1]) + 1) * FRAME_SAMPLES / RATE_HZ if len(loud) else 0.0
 
 
 def make_scripts(clips: Sequence[Clip], streams: int, duration_s: float) -> list[Script]:

@@ -27,6 +27,7 @@ from benchmarks.load_scripts import speech_end_s
 from benchmarks.support import (
     RATE_HZ,
     Clip,
+    frame_levels,
     manifest_arguments,
     own_server,
     percentiles,
@@ -40,7 +41,6 @@ MESSAGE_S = 0.02
 CLIPS_PER_STREAM = 4
 NEAR_S = 0.5
 """The server's end of speech belongs to the recording's if it is so near."""
-FRAME_SAMPLES = RATE_HZ // 50
 
 
 @dataclass
@@ -55,9 +55,7 @@ class Lateness:
 
 def quiet_level(samples: np.typing.NDArray[np.float32]) -> float:
     """Return the level (root mean square) of the quietest tenth of a clip."""
-    whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
-    levels = np.sqrt(np.mean(np.square(whole.reshape(-1, FRAME_SAMPLES)), axis=1))
-    return float(np.percentile(levels, 10))
+    return float(np.percentile(frame_levels(samples), 10))
 
 
 def with_pauses(clips: Sequence[Clip]) -> tuple[bytes, list[float]]:

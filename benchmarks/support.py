@@ -22,6 +22,8 @@ from client.serving import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE_HZ = 16_000
+FRAME_SAMPLES = RATE_HZ // 50
+"""A frame of 20 ms."""
 
 _normalize = EnglishTextNormalizer()
 
@@ -71,6 +73,12 @@ def manifest_arguments(description: str) -> argparse.ArgumentParser:
         help="JSON lines with audio and text (default: the project's own samples)",
     )
     return parser
+
+
+def frame_levels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the level (root mean square) of each whole frame of FRAME_SAMPLES."""
+    whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
+    return np.sqrt(np.mean(np.square(whole.reshape(-1, FRAME_SAMPLES)), axis=1))
 
 
 @dataclass(frozen=True)
