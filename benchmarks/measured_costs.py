@@ -77,7 +77,7 @@ class MeasuredStream:
     stream: RecognizerStream
     costs: Costs
 
-    def interim(self, window: Window) -> Hypothesis | None:
+    def interim(self, window: Window) -> Hypothesis:
         """Hear it for real."""
         began_s = time.process_time()
         hypothesis = self.stream.interim(window)

@@ -128,7 +128,7 @@ def heard(
             window = Window(clip.samples[:end], agreed_words=agreement.agreed_words)
             hypothesis = decoder.decode(window)
             interims += 1
-            if hypothesis is not None:
+            if not hypothesis.is_doubtful:
                 words = agreement.interim([word.text for word in hypothesis.words])
         encoded_s += keeping.encoded_s
         shown.append(" ".join(words))

@@ -58,7 +58,7 @@ def measure(recognizer: whisper.WhisperRecognizer, clip: Clip, figures: Figures)
         begin_s = time.process_time()
         hypothesis = stream.interim(window)
         interim_cpu_s.append(time.process_time() - begin_s)
-        if hypothesis is None:
+        if hypothesis.is_doubtful:
             figures.interims_not_shown += 1
         else:
             shown = agreement.interim([word.text for word in hypothesis.words])

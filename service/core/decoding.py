@@ -173,14 +173,14 @@ class Decoding:
         self._job = self._job_for(kind, segment)
         return self._job
 
-    def answer(self, job: DecodeJob, hypothesis: Hypothesis | None) -> None:
-        """Take the result of the job that is out, None if it is an interim not to be trusted."""
+    def answer(self, job: DecodeJob, hypothesis: Hypothesis) -> None:
+        """Take the result of the job that is out."""
         if self._job is not job:
             raise ValueError("this job is not the one that is out")
         self._job = None
         if job.kind in INTERIMS:
             self._heard_samples = max(self._heard_samples, job.segment.end_samples)
-        if hypothesis is None:
+        if hypothesis.is_doubtful:
             return
         if job.kind is JobKind.FINAL:
             self._throw_away()

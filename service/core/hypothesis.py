@@ -98,6 +98,8 @@ class Hypothesis:
     """0 to 1, or None where the model cannot say."""
     alternatives: tuple[Alternative, ...] = ()
     """Best first, the hypothesis itself not among them."""
+    is_doubtful: bool = False
+    """Of an interim: too short, a loop or too improbable, and not to be shown."""
     heard_samples: int | None = field(default=None, compare=False)
     """Audio that the model computed for this, as often as it did, without padding. None where
     that is the segment for an interim, and the whole window for a final."""

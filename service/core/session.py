@@ -91,11 +91,8 @@ class RecognitionSession:
         self._is_finished = True
         self._advance()
 
-    def answer(self, job: DecodeJob, hypothesis: Hypothesis | None) -> None:
-        """Take the result of the job that is out.
-
-        None stands for an interim that is not to be trusted.
-        """
+    def answer(self, job: DecodeJob, hypothesis: Hypothesis) -> None:
+        """Take the result of the job that is out."""
         self._decoding.answer(job, hypothesis)
         self._advance()
 

@@ -72,24 +72,21 @@ NOBODY = Nobody()
 class Timed:
     """A decode that notes when it begins and ends."""
 
-    def __init__(
-        self, job: DecodeJob, decode: Callable[[], Hypothesis | None], wanted_s: float
-    ) -> None:
+    def __init__(self, job: DecodeJob, decode: Callable[[], Hypothesis], wanted_s: float) -> None:
         """Do this, which has been wanted since then, by ``time.monotonic``."""
         self._job = job
         self._decode = decode
         self._wanted_s = self._began_s = self._ended_s = wanted_s
         self._heard_samples: int | None = None
 
-    def __call__(self) -> Hypothesis | None:
+    def __call__(self) -> Hypothesis:
         """Do it, in a worker thread."""
         self._began_s = time.monotonic()
         try:
             hypothesis = self._decode()
         finally:
             self._ended_s = time.monotonic()
-        if hypothesis is not None:
-            self._heard_samples = hypothesis.heard_samples
+        self._heard_samples = hypothesis.heard_samples
         return hypothesis
 
     @property

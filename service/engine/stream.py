@@ -78,7 +78,7 @@ class LiveStream:
         self._outbox = Outbox()
         self._progress = asyncio.Event()
         self._segment: tuple[int, RecognizerStream] | None = None
-        self._turn: tuple[JobKind, Future[Hypothesis | None]] | None = None
+        self._turn: tuple[JobKind, Future[Hypothesis]] | None = None
         self._job: DecodeJob | None = None
         self._due: tuple[int | None, float] = None, 0.0
         """The segment that wants its final next, and since when it could have been decoded."""
@@ -221,7 +221,7 @@ class LiveStream:
         self._turn = (kind, future)
         loop = asyncio.get_running_loop()
 
-        def done(future: Future[Hypothesis | None]) -> None:
+        def done(future: Future[Hypothesis]) -> None:
             # The loop is gone when a process ends with decodes running.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._on_done, future)
@@ -238,7 +238,7 @@ class LiveStream:
             self._interim_due_s = self._scheduler.now_s
         return self._interim_due_s
 
-    def _begin(self, has_time: bool) -> Callable[[], Hypothesis | None] | None:  # noqa: FBT001
+    def _begin(self, has_time: bool) -> Callable[[], Hypothesis] | None:  # noqa: FBT001
         """Take the job that is to be done now."""
         self._begun_s = self._scheduler.now_s
         may_confirm = has_time and self._begun_s >= self._confirm_after_s
@@ -252,7 +252,7 @@ class LiveStream:
         self._timed = Timed(self._job, partial(decode, self._job.window), self._lined_up_s)
         return self._timed
 
-    def _on_done(self, future: Future[Hypothesis | None]) -> None:
+    def _on_done(self, future: Future[Hypothesis]) -> None:
         if future.cancelled():
             return
         if self._timed is not None:

@@ -26,8 +26,8 @@ class RecognizerStream(Protocol):
     has already been heard. After ``close`` no method is called but ``close``.
     """
 
-    def interim(self, window: Window) -> Hypothesis | None:
-        """Hear a growing segment; cheap, and None if the result is not to be trusted.
+    def interim(self, window: Window) -> Hypothesis:
+        """Hear a growing segment; cheap, and may be doubtful, which is not shown.
 
         What lies before the segment is not heard.
 

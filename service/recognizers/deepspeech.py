@@ -170,11 +170,11 @@ class DeepSpeechStream:
         self._native: NativeStream | None = None
         self._fed_samples = 0
 
-    def interim(self, window: Window) -> Hypothesis | None:
+    def interim(self, window: Window) -> Hypothesis:
         """Hear what is new, and tell the text so far if it is wanted."""
         samples = window.samples
         if len(samples) < LEAST_SAMPLES:
-            return None
+            return Hypothesis(is_doubtful=True, heard_samples=0)
         native = self._native_for(samples)
         new_samples = len(samples) - self._fed_samples
 
@@ -190,7 +190,7 @@ class DeepSpeechStream:
         """Hear the rest and end the library's stream."""
         samples = window.samples
         if len(samples) < LEAST_SAMPLES or not samples.any():
-            return Hypothesis()
+            return Hypothesis(heard_samples=0)
         native = self._native_for(samples)
         new_samples = len(samples) - self._fed_samples
 

@@ -120,13 +120,13 @@ class CtcStream:
         self._context_samples = round(options.context_s * SAMPLE_RATE_HZ)
         self._stitcher = Stitcher(self._frames_in(options.left_s), self._frames_in(options.right_s))
 
-    def interim(self, window: Window) -> Hypothesis | None:
+    def interim(self, window: Window) -> Hypothesis:
         """Hear what a growing segment has gained, with context on both sides."""
         samples = window.samples
         if len(samples) < LEAST_SAMPLES:
-            return None
+            return Hypothesis(is_doubtful=True, heard_samples=0)
         if not samples.any():
-            return Hypothesis(tuple(Word(text) for text in window.agreed_words))
+            return Hypothesis(tuple(map(Word, window.agreed_words)), heard_samples=0)
         self._stitcher.shorten(len(samples) // self._model.frame_samples)
         begin = self._stitcher.window_begin * self._model.frame_samples
         frames = self._stitcher.add(self._hear_newest(samples))
@@ -142,17 +142,16 @@ class CtcStream:
         """Hear a finished segment at once, in full context."""
         samples = window.samples
         if len(samples) < LEAST_SAMPLES or not samples.any():
-            return Hypothesis()
+            return Hypothesis(heard_samples=0)
         before = self._context(window)
         frames = self._model.hear(np.concatenate([before, samples]), is_final=True)
         first_frame = round(len(before) / self._model.frame_samples)
         blank = self._model.vocabulary.blank
         fusion = self._fusion(window)
+        own = frames[own_frames(frames, blank, first_frame) :]
         if fusion is None:
             tokens = best_path(frames, blank, first_frame)
-            own = frames[first_frame:]
         else:
-            own = frames[own_frames(frames, blank, first_frame) :]
             ((indices, _),) = readings(own, blank, 1, fusion, self._beam_width)
             offset = len(frames) - len(own) - first_frame
             tokens = [token.later(offset) for token in align(own, indices, blank)]
@@ -161,7 +160,10 @@ class CtcStream:
             words = without_details(words)
         others = self._alternatives(own, tokens, fusion)
         return Hypothesis(
-            words, confidence(tokens) if words else None, others, len(before) + len(samples)
+            words,
+            confidence(tokens) if words else None,
+            others,
+            heard_samples=len(before) + len(samples),
         )
 
     def close(self) -> None:

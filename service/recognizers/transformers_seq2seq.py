@@ -115,20 +115,20 @@ class Seq2SeqStream:
         self._options = options
         self._heard_samples = 0
 
-    def interim(self, window: Window) -> Hypothesis | None:
+    def interim(self, window: Window) -> Hypothesis:
         """Hear the segment so far again, and write on from what is stable."""
         samples, stable = window.samples, window.agreed_words
         if len(samples) < LEAST_SAMPLES:
-            return None
+            return Hypothesis(is_doubtful=True, heard_samples=0)
         if not samples.any():
-            return Hypothesis(plain_words(" ".join(stable)))
+            return Hypothesis(plain_words(" ".join(stable)), heard_samples=0)
         prefix = self._model.tokens(" ".join(stable))
         decoded = self._decode(self._model.encode(samples), samples, prefix)
         if self._is_doubtful(decoded):
-            return None
+            return Hypothesis(is_doubtful=True, heard_samples=len(samples))
         text = self._model.text(decoded.tokens)
         words = plain_words(" ".join((*stable, text if has_words(text) else "")))
-        return Hypothesis(words, _confidence(decoded))
+        return Hypothesis(words, _confidence(decoded), heard_samples=len(samples))
 
     def final(self, window: Window) -> Hypothesis:
         """Hear a finished segment in full context."""

@@ -85,16 +85,16 @@ class WhisperStream:
         self._interims = InterimDecoder(model, language)
         self._finals = FinalDecoder(model, language, options, beam_size)
 
-    def interim(self, window: Window) -> Hypothesis | None:
+    def interim(self, window: Window) -> Hypothesis:
         """Hear a growing segment."""
         if len(window.samples) < LEAST_SAMPLES:
-            return None
+            return Hypothesis(is_doubtful=True, heard_samples=0)
         return self._interims.decode(window)
 
     def final(self, window: Window) -> Hypothesis:
         """Hear a finished segment in full context."""
         if len(window.samples) < LEAST_SAMPLES:
-            return Hypothesis()
+            return Hypothesis(heard_samples=0)
         return self._finals.decode(window)
 
     def close(self) -> None:

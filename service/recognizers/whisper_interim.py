@@ -55,8 +55,8 @@ class InterimDecoder:
         self._begin_samples = 0
         """The settled words end here; audio before it is not heard again."""
 
-    def decode(self, window: Window) -> Hypothesis | None:
-        """Hear the segment so far; None if what was heard is not to be trusted."""
+    def decode(self, window: Window) -> Hypothesis:
+        """Hear the segment so far."""
         agreed = window.agreed_words
         count = 0
         if len(window.samples) >= self._begin_samples:
@@ -82,7 +82,7 @@ class InterimDecoder:
             or decoded.log_probability < LEAST_LOG_PROBABILITY
             or repeats(" ".join((*unsettled, text)))
         ):
-            return None
+            return Hypothesis(is_doubtful=True, heard_samples=len(samples))
         self._trim(samples, encoded, unsettled)
         # Read together with the prefix: what was written may be the end of its last word.
         tokens = [*prefix, *decoded.tokens] if has_words(text) else prefix

@@ -69,7 +69,7 @@ class Decoder:
 
     def answer(self, request: Decode, lane: Samples) -> Answer:
         """Decode; what the recognizer raises is the answer as well."""
-        hypothesis = fault = None
+        hypothesis, fault = Hypothesis(), None
         try:
             hypothesis = self._hear(request, lane)
         except BaseException as error:  # noqa: BLE001 - whoever waits gets it
@@ -90,7 +90,7 @@ class Decoder:
         if stream is not None:
             stream.close()
 
-    def _hear(self, request: Decode, lane: Samples) -> Hypothesis | None:
+    def _hear(self, request: Decode, lane: Samples) -> Hypothesis:
         if request.options is not None:
             self.leave(request.stream)
             self._streams[request.stream] = self._recognizer.open_stream(request.options)

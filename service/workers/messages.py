@@ -6,7 +6,7 @@ No pickles: whatever may have become of a worker, what it says is data and never
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -76,7 +76,8 @@ class Fault:
 class Answer:
     """What became of a decode."""
 
-    hypothesis: Hypothesis | None = None
+    hypothesis: Hypothesis = field(default_factory=Hypothesis)
+    """Empty where there is a fault."""
     fault: Fault | None = None
     batch_sizes: Mapping[int, int] | None = None
     """Of a recognizer that batches: how many batches there have been of each size."""

@@ -55,16 +55,13 @@ class RemoteStream:
         self._options = options
         self._home: tuple[Worker, int] | None = None
 
-    def interim(self, window: Window) -> Hypothesis | None:
+    def interim(self, window: Window) -> Hypothesis:
         """Hear a growing segment."""
         return self._hear(window, is_final=False)
 
     def final(self, window: Window) -> Hypothesis:
         """Hear a finished segment."""
-        hypothesis = self._hear(window, is_final=True)
-        if hypothesis is None:
-            raise TypeError("a final without a hypothesis")
-        return hypothesis
+        return self._hear(window, is_final=True)
 
     def close(self) -> None:
         """Have the segment's state freed."""
@@ -73,7 +70,7 @@ class RemoteStream:
             self._home = None
             worker.leave(number)
 
-    def _hear(self, window: Window, *, is_final: bool) -> Hypothesis | None:
+    def _hear(self, window: Window, *, is_final: bool) -> Hypothesis:
         while True:
             with self._pool.placed(self._home[0] if self._home else None) as worker:
                 try:
@@ -82,7 +79,7 @@ class RemoteStream:
                     # Nobody had noticed yet. The pool does not choose it again.
                     continue
 
-    def _hear_in(self, worker: Worker, window: Window, *, is_final: bool) -> Hypothesis | None:
+    def _hear_in(self, worker: Worker, window: Window, *, is_final: bool) -> Hypothesis:
         options = None
         if self._home is None or self._home[0] is not worker:
             self.close()

@@ -171,7 +171,7 @@ class Worker:
         *,
         is_final: bool,
         options: DecodeOptions | None,
-    ) -> Hypothesis | None:
+    ) -> Hypothesis:
         """Decode a window; waits for a lane and for the answer, without Python's lock.
 
         Args:

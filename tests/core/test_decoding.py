@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from service.core.decoding import IN_VAIN_WITHIN_S, MOST_IN_VAIN, JobKind
-from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
+from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Hypothesis, Window
 from service.recognizers.scripted import ScriptedRecognizer, ScriptedStream
 from tests.driver import Driver
 from tests.tones import TWO_UTTERANCES, in_pieces, quiet, tones
@@ -164,8 +165,8 @@ class _Doubtful(ScriptedRecognizer):
 
 
 class _DoubtfulStream(ScriptedStream):
-    def interim(self, window: Window) -> None:
-        """Hear nothing to be trusted."""
+    def interim(self, window: Window) -> Hypothesis:
+        return replace(super().interim(window), is_doubtful=True)
 
 
 def test_audio_that_gave_no_interim_is_not_heard_again():

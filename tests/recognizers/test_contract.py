@@ -116,7 +116,7 @@ def test_streams_in_threads_hear_what_each_hears_alone(recognizer, speech):
         assert [job.result() for job in jobs] == alone
 
 
-def _hearing(recognizer: Recognizer, samples: Samples) -> Iterator[Hypothesis | None]:
+def _hearing(recognizer: Recognizer, samples: Samples) -> Iterator[Hypothesis]:
     stream = recognizer.open_stream(DecodeOptions())
     for part in (0.4, 0.7, 1.0):
         yield stream.interim(Window(samples[: round(part * len(samples))]))
@@ -124,7 +124,7 @@ def _hearing(recognizer: Recognizer, samples: Samples) -> Iterator[Hypothesis | 
     stream.close()
 
 
-def _hear_growing(recognizer: Recognizer, samples: Samples) -> list[Hypothesis | None]:
+def _hear_growing(recognizer: Recognizer, samples: Samples) -> list[Hypothesis]:
     return list(_hearing(recognizer, samples))
 
 
@@ -132,7 +132,7 @@ def test_a_hypothesis_tells_how_much_was_heard_for_it(recognizer, speech):
     """State that is carried leaves nothing to be heard twice; else at least what is new is."""
     for samples in speech:
         *interims, final = _hear_growing(recognizer, samples)
-        heard = [one.heard_samples for one in interims if one is not None]
+        heard = [one.heard_samples for one in interims]
         if recognizer.capabilities.native_streaming:
             assert sum(heard) + final.heard_samples == len(samples)
         else:
@@ -164,7 +164,7 @@ def test_interims_begin_with_the_agreed_words(case, recognizer, speech):
             agreed = tuple(text[:count])
             window = Window(samples[: round(part * len(samples))], agreed_words=agreed)
             interim = stream.interim(window)
-            if interim is not None:
+            if not interim.is_doubtful:
                 shown += 1
                 heard = tuple(word.text for word in interim.words[:count])
                 assert heard[:-1] == agreed[:-1]

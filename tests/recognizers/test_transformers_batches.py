@@ -94,7 +94,7 @@ def test_a_final_is_the_same_to_the_last_bit_whoever_is_beside_it(
 ):
     """Words, offsets, confidence and alternatives, with any neighbours, interims among them."""
 
-    def hear(kind: int, at: int) -> Hypothesis | None:
+    def hear(kind: int, at: int) -> Hypothesis:
         if kind == 0:
             return recognizer.open_stream(DecodeOptions()).interim(Window(clips[at % len(clips)]))
         return _final(recognizer, windows[at])

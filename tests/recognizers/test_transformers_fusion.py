@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jiwer
@@ -13,11 +14,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from service.core.hypothesis import DecodeOptions, Phrase, Samples, Window
+from service.core.hypothesis import (
+    SAMPLE_RATE_HZ,
+    ContextSegment,
+    DecodeOptions,
+    Phrase,
+    Samples,
+    Window,
+)
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.registry import load, parse_spec
 from service.recognizers.transformers_beam import readings
+from service.recognizers.transformers_ctc import CtcStream
 from service.recognizers.transformers_fusion import Fusion
+from service.recognizers.transformers_options import TransformersOptions
 from service.recognizers.transformers_tokens import Vocabulary, align, best_path, own_frames
 
 PIECES = "-|abcdrt"
@@ -142,6 +152,32 @@ def test_a_token_that_began_in_the_context_is_left_out():
     assert own_frames(frames, BLANK, 1) == 3
     assert own_frames(frames, BLANK, 5) == 5
     assert own_frames(_heard("aaa"), BLANK, 1) == 3
+
+
+@dataclass
+class HeardBefore:
+    """Stands for a model: whatever it hears, these are the frames, each of 0.1 s."""
+
+    frames: np.ndarray
+    vocabulary: Vocabulary = LETTERS
+    frame_samples: int = SAMPLE_RATE_HZ // 10
+
+    def hear(self, samples: Samples, *, is_final: bool) -> np.ndarray:
+        assert len(samples) == len(self.frames) * self.frame_samples
+        return self.frames
+
+
+@pytest.mark.parametrize("phrases", [(), (Phrase("cab", 0.1),)], ids=["greedy", "searched"])
+def test_no_reading_has_a_token_that_began_in_the_context(phrases):
+    """Neither the final nor its alternatives, though the token goes on in the segment."""
+    model = HeardBefore(_heard("---aaaa-bb-----"))
+    options = DecodeOptions(max_alternatives=4, phrases=phrases)
+    stream = CtcStream(model, TransformersOptions(), options, None)
+    context = (ContextSegment(np.ones(SAMPLE_RATE_HZ // 2, dtype=np.float32), ""),)
+    final = stream.final(Window(np.ones(SAMPLE_RATE_HZ, dtype=np.float32), context))
+    assert final.text == "b"
+    assert final.alternatives
+    assert all(other.confidence < 0.5 for other in final.alternatives)
 
 
 # With the small model that understands

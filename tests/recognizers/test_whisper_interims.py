@@ -21,7 +21,7 @@ def _interims(recognizer, samples):
     for end in range(SAMPLE_RATE_HZ, len(samples) + 1, SAMPLE_RATE_HZ // 2):
         agreed = agreement.agreed_words
         hypothesis = stream.interim(Window(samples[:end], agreed_words=agreed))
-        if hypothesis is not None:
+        if not hypothesis.is_doubtful:
             agreement.interim([word.text for word in hypothesis.words])
         yield end, agreed, hypothesis, stream
 
@@ -32,7 +32,7 @@ def test_interims_of_a_long_segment_hear_only_its_end(recognizer):
     longest_heard_s = 0.0
     words: tuple[str, ...] = ()
     for _, agreed, hypothesis, _ in _interims(recognizer, samples):
-        if hypothesis is not None:
+        if not hypothesis.is_doubtful:
             longest_heard_s = max(longest_heard_s, hypothesis.heard_samples / SAMPLE_RATE_HZ)
             words = tuple(word.text for word in hypothesis.words)
             assert words[: len(agreed[:-1])] == agreed[:-1]
@@ -47,7 +47,7 @@ def test_most_interims_are_shown(recognizer):
         for name in ("library", "mountain", "message")
         for _, _, hypothesis, _ in _interims(recognizer, read_sample(f"{name}.flac"))
     ]
-    assert sum(hypothesis is None for hypothesis in heard) <= len(heard) / 4
+    assert sum(hypothesis.is_doubtful for hypothesis in heard) <= len(heard) / 4
 
 
 def test_agreed_words_stand_even_if_they_are_wrong(recognizer):

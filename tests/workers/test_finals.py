@@ -168,11 +168,12 @@ hypotheses = st.builds(
     ).map(tuple),
     confidence=confidences,
     alternatives=st.lists(st.builds(Alternative, st.text(), confidences), max_size=3).map(tuple),
+    is_doubtful=st.booleans(),
     heard_samples=st.none() | st.integers(0, 2**40),
 )
 
 
-@given(hypothesis=st.none() | hypotheses)
+@given(hypothesis=hypotheses)
 def test_hypotheses_cross_bit_for_bit(hypothesis):
     """Any text and any number come out as they went in."""
     crossed = ANSWER.validate_json(ANSWER.dump_json(Answer(hypothesis))).hypothesis
