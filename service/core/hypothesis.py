@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,3 +109,8 @@ class Hypothesis:
     def text(self) -> str:
         """The words joined with one space."""
         return " ".join(word.text for word in self.words)
+
+
+def without_places(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Return the words as a client gets them that asked for no offsets."""
+    return tuple(replace(word, start_s=None, end_s=None) for word in words)

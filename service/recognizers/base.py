@@ -8,10 +8,13 @@ for it, used by one owner, never reused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
+
+LEAST_SAMPLES: Final = 1_600
+"""In less than 0.1 s no word can be heard."""
 
 
 class ModelUnavailableError(Exception):

@@ -27,8 +27,9 @@ from service.core.hypothesis import (
     Samples,
     Window,
     Word,
+    without_places,
 )
-from service.recognizers.base import ModelUnavailableError
+from service.recognizers.base import LEAST_SAMPLES, ModelUnavailableError
 from service.recognizers.deepspeech_alphabet import read_alphabet
 from service.recognizers.deepspeech_library import COQUI, DEEPSPEECH, Flavour, load_functions
 from service.recognizers.deepspeech_model import NativeModel, NativeStream, Reading
@@ -46,8 +47,6 @@ FLAVOURS: Final[Mapping[str, Flavour]] = {
 LONGEST_WINDOW_S: Final = 28.0
 """The search goes through all prefixes that it keeps at each step, so that the cost of a
 second grows with the segment (mozilla/DeepSpeech#1757); docs/deepspeech.md has the figures."""
-LEAST_SAMPLES: Final = 1_600
-"""In less than 0.1 s no word can be heard."""
 READINGS: Final = 8
 """Always asked for, so that confidences do not depend on how many are shown. The library copies
 the scores of its whole beam for each comparison of its sort, so that 16 take 5 ms more."""
@@ -146,8 +145,10 @@ class DeepSpeechRecognizer:
                 word = word.lower()
             if len(word.split()) != 1:
                 problem = "is not one word; this model prefers single words, so give each its own"
-            elif "\0" in word or word in hot_words:
-                problem = "stands twice or holds a zero byte; give each word once"
+            elif "\0" in word:
+                problem = "holds a zero byte; give the word without it"
+            elif word in hot_words:
+                problem = "stands twice; give each word once"
             elif self._vocabulary is not None and word not in self._vocabulary:
                 problem = "is not in the vocabulary of the scorer, so it would have no effect"
             else:
@@ -204,7 +205,7 @@ class DeepSpeechStream:
         )
         words = hypothesis.words
         if not self._options.word_offsets:
-            words = tuple(replace(word, start_s=None, end_s=None) for word in words)
+            words = without_places(words)
         return replace(hypothesis, words=words, heard_samples=new_samples)
 
     def close(self) -> None:

@@ -154,10 +154,14 @@ def _check_labels(
     path: Path, states: NDArray[Any], arcs: NDArray[Any], alphabet: Sequence[str]
 ) -> None:
     """Every label is one of the alphabet's, and every word ends with its space."""
-    if not len(states) or not len(arcs) or arcs["next"].max() >= len(states):
-        raise ModelUnavailableError(f"{path} has no words, or is damaged; make it again")
+    damaged = ModelUnavailableError(f"{path} has no words, or is damaged; make it again")
+    following = arcs["next"]
+    if not len(states) or not len(arcs) or following.min() < 0 or following.max() >= len(states):
+        raise damaged
+    ends = np.isfinite(states["weight"][following])
+    if not ends.any():
+        raise damaged
     last_label = int(arcs["label"].max()) - 1
-    ends = np.isfinite(states["weight"][arcs["next"]])
     endings = {int(label) - 1 for label in np.unique(arcs["label"][ends])}
     space = alphabet.index(" ") if " " in alphabet else None
     if last_label >= len(alphabet) or endings != {space}:

@@ -53,15 +53,20 @@ def repeats(text: str) -> bool:
 
 def without_loops(words: Sequence[str]) -> list[str]:
     """Return the words with a phrase that stands too often in a row standing once."""
-    kept: list[str] = []
+    return [words[index] for index in outside_loops(words)]
+
+
+def outside_loops(words: Sequence[str]) -> list[int]:
+    """Return the indices of the words that ``without_loops`` keeps."""
+    kept: list[int] = []
     index = 0
     while index < len(words):
         length, count = _loop_at(words, index)
         if count > MOST_REPEATS and length * count >= LEAST_LOOP_WORDS:
-            kept += words[index : index + length]
+            kept += range(index, index + length)
             index += length * count
         else:
-            kept.append(words[index])
+            kept.append(index)
             index += 1
     return kept
 

@@ -24,7 +24,8 @@ def parse_spec(text: str) -> ModelSpec:
     """Take a model spec apart.
 
     Raises:
-        ModelUnavailableError: there is no such kind, or the options are not name=value.
+        ModelUnavailableError: there is no such kind, or the options are not name=value, or
+            the name is empty.
     """
     model, _, query = text.partition("?")
     kind, _, argument = model.partition(":")
@@ -39,6 +40,11 @@ def parse_spec(text: str) -> ModelSpec:
             f"model {text!r}: write options as ?name=value&name=value"
         ) from error
     name = options.pop("name", model)
+    if not name:
+        raise ModelUnavailableError(
+            f"model {text!r}: its name is empty, by which clients mean the default model; "
+            "give it another or leave name out"
+        )
     return ModelSpec(kind, argument, options, name)
 
 

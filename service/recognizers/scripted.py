@@ -8,6 +8,7 @@ but the same each time.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def load(argument: str, options: Mapping[str, str]) -> ScriptedRecognizer:
     """
     unknown = sorted(set(options) - {"delay_ms"})
     delay_ms = options.get("delay_ms", "0")
-    if argument or unknown or not delay_ms.replace(".", "", 1).isdigit():
+    if argument or unknown or not re.fullmatch(r"[0-9]+(\.[0-9]*)?", delay_ms):
         raise ModelUnavailableError(
             "scripted takes no argument and one option, delay_ms, a number of milliseconds"
         )

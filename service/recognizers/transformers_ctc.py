@@ -18,7 +18,9 @@ from service.core.hypothesis import (
     Samples,
     Window,
     Word,
+    without_places,
 )
+from service.recognizers.base import LEAST_SAMPLES
 from service.recognizers.transformers_beam import readings
 from service.recognizers.transformers_ctc_model import GRID_S, CtcModel
 from service.recognizers.transformers_fusion import Fusion, LanguageModel
@@ -32,12 +34,9 @@ from service.recognizers.transformers_tokens import (
     confidence,
     own_frames,
 )
-from service.recognizers.transformers_words import without_details
 
 LONGEST_WINDOW_S: Final = 30.0
 """The time and memory of attention grow with its square."""
-LEAST_SAMPLES: Final = 1_600
-"""In less than 0.1 s no word can be heard."""
 MOST_ALTERNATIVES: Final = 5
 
 
@@ -131,7 +130,7 @@ class CtcStream:
         begin = self._stitcher.window_begin * self._model.frame_samples
         frames = self._stitcher.add(self._hear_newest(samples))
         tokens = best_path(frames, self._model.vocabulary.blank)
-        words = without_details(self._words(tokens, samples))
+        words = without_places(self._words(tokens, samples))
         return Hypothesis(
             beginning_with(window.agreed_words, words),
             confidence(tokens),
@@ -157,7 +156,7 @@ class CtcStream:
             tokens = [token.later(offset) for token in align(own, indices, blank)]
         words = self._words(tokens, samples)
         if not self._decode_options.word_offsets:
-            words = without_details(words)
+            words = without_places(words)
         others = self._alternatives(own, tokens, fusion)
         return Hypothesis(
             words,

@@ -52,15 +52,20 @@ def prepare(
         # What an operation lacks shows here and not at the first stream.
         transcribe(model, clip)
     except torch.OutOfMemoryError as error:
+        remedy = "choose a smaller one"
+        if precision in ("auto", "fp32"):
+            remedy += ", or precision=bf16"
         raise ModelUnavailableError(
-            f"the model does not fit into the memory of {device}; choose a smaller one, or "
-            "precision=bf16"
+            f"the model does not fit into the memory of {device}; {remedy}"
         ) from error
     # NotImplementedError, where an operation lacks the format, is one of them.
     except RuntimeError as error:
+        # What auto begins with, and what all models were trained in.
+        is_plain = precision in ("auto", "fp32")
         raise ModelUnavailableError(
-            f"the model cannot compute in {precision} on {device} "
-            f"({str(error).splitlines()[0]}); choose precision=auto"
+            f"the model cannot compute in {'fp32' if is_plain else precision} on {device} "
+            f"({str(error).splitlines()[0]}); "
+            f"choose {'another model' if is_plain else 'precision=auto'}"
         ) from error
     return model, precision
 

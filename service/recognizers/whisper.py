@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
+from service.recognizers.base import LEAST_SAMPLES
 from service.recognizers.context import LONGEST_WINDOW_S
 from service.recognizers.whisper_final import FinalDecoder
 from service.recognizers.whisper_interim import InterimDecoder
 from service.recognizers.whisper_load import load_model, parse_options
 from service.recognizers.whisper_model import WhisperModel
 
-LEAST_SAMPLES = 1_600
-"""In less than 0.1 s no word can be heard."""
 MOST_ALTERNATIVES = 5
 
 

@@ -1,4 +1,4 @@
-"""The Whisper weights: finding, checking and loading them, and their three computations."""
+"""The Whisper weights, loaded, and their three computations: encode, decode and align."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from service.recognizers.deepspeech_library import (
     take_text,
 )
 from service.recognizers.deepspeech_options import DeepSpeechOptions
-from service.recognizers.deepspeech_scorer import read_scorer
+from service.recognizers.deepspeech_scorer import TRIE_MAGIC, _read_trie, read_scorer
 from service.recognizers.deepspeech_stderr import captured_stderr
 from service.recognizers.deepspeech_trial import try_out
 from service.recognizers.registry import load as load_spec
@@ -128,6 +128,28 @@ def test_a_damaged_scorer_is_refused(tmp_path, case):
     path.write_bytes(damage(SCORER.read_bytes()))
     with pytest.raises(ModelUnavailableError, match=expected):
         load_small(scorer=str(path))
+
+
+@pytest.mark.parametrize("damage", ["no word ends", "an arc leads nowhere"])
+def test_a_scorer_whose_words_are_damaged_is_refused(tmp_path, damage):
+    """Weights of its states and targets of its arcs are looked at, and said to be damaged."""
+    data = bytearray(SCORER.read_bytes())
+    trie = data.rfind(TRIE_MAGIC)
+    _, states, arcs, _ = _read_trie(bytes(data))
+    if damage == "no word ends":
+        begin = data.index(states.tobytes(), trie)
+        states = states.copy()
+        states["weight"] = np.inf
+        data[begin : begin + states.nbytes] = states.tobytes()
+    else:
+        begin = data.index(arcs.tobytes(), trie)
+        arcs = arcs.copy()
+        arcs["next"][0] = -1
+        data[begin : begin + arcs.nbytes] = arcs.tobytes()
+    path = tmp_path / "damaged.scorer"
+    path.write_bytes(data)
+    with pytest.raises(ModelUnavailableError, match="has no words, or is damaged"):
+        read_scorer(path, ENGLISH)
 
 
 @pytest.mark.parametrize("path", ["/", "/no/such.scorer"])

@@ -176,7 +176,7 @@ def test_a_gpu_that_is_not_there(folder):
 
 
 def test_a_precision_that_a_model_cannot_compute_in():
-    """An operation that lacks a number format shows at the start, with the remedy."""
+    """It shows at the start, with a remedy that is not what has just failed."""
     from service.recognizers.transformers_precision import prepare
 
     def transcribe(model, samples):
@@ -184,6 +184,9 @@ def test_a_precision_that_a_model_cannot_compute_in():
 
     with pytest.raises(ModelUnavailableError, match=r"in fp16 on cpu .*precision=auto"):
         prepare(torch.nn.Linear(1, 1), "cpu", "fp16", transcribe)
+    for plain in ("fp32", "auto"):
+        with pytest.raises(ModelUnavailableError, match=r"in fp32 on cpu .*another model"):
+            prepare(torch.nn.Linear(1, 1), "cpu", plain, transcribe)
 
 
 def _unavailable(argument: object) -> str:

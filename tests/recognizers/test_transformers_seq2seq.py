@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jiwer
 import numpy as np
@@ -20,6 +20,9 @@ from tests.samples import SAMPLES, read_sample
 
 torch = pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
 transformers = pytest.importorskip("transformers")
+
+from service.recognizers.transformers_seq2seq import Seq2SeqStream  # noqa: E402
+from service.recognizers.transformers_seq2seq_model import Decoded  # noqa: E402
 
 SHORT = [sample for sample in SAMPLES if sample.duration_s <= 10]
 
@@ -127,6 +130,32 @@ def test_a_text_is_borne_out_by_its_own_audio_alone(recognizer):
     assert model.log_probability(model.encode(samples), "en", tokens) > LEAST_SUPPORT + 0.5
     for other in (_noise(3, 1e-2), read_sample("weather.flac")):
         assert model.log_probability(model.encode(other), "en", tokens) < LEAST_SUPPORT
+
+
+SAID = (*["so", "I", "said"], *(["to", "the", "left"] * 4), "and", "went")
+
+
+class Looping:
+    """Stands for a model that falls into the same loop however it is asked; tokens are words."""
+
+    is_whisper = False
+
+    def encode(self, samples: Samples) -> None:
+        """Hear nothing of it."""
+
+    def decode(self, *_: object, **options: object) -> Decoded:
+        count = len(SAID)
+        return Decoded(tuple(range(count)), (-0.1,) * (count + 1), 0.0, is_cut=False)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return "".join(f" {SAID[token]}" for token in tokens)
+
+
+def test_a_loop_that_stays_is_cut_to_one_turn():
+    """Where another try falls into the loop as well, its first turn is kept."""
+    stream = Seq2SeqStream(Looping(), "en", DecodeOptions())
+    final = stream.final(Window(np.ones(10 * SAMPLE_RATE_HZ, dtype=np.float32)))
+    assert final.text == "so I said to the left and went"
 
 
 def test_interims_go_on_from_the_stable_words(recognizer):
