@@ -86,7 +86,7 @@ format: setup ## Format the code and mend what the linter can mend
 protos: setup ## Generate the stubs anew
 	$(BIN)/python -m scripts.protos generate
 
-bench: setup ## Measure the figures that the README states
+bench: setup ## Measure what the README's first table of figures states
 	$(BIN)/python -m benchmarks $(BENCHMARKS)
 
 mic: setup ## Talk to a running server through the microphone

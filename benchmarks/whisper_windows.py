@@ -1,6 +1,6 @@
 """What Whisper's windows cost and how well they hear: finals, interims, noise.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.whisper_windows [--threads N] [MANIFEST...]
+    OMP_NUM_THREADS=1 python -m benchmarks.whisper_windows [--threads N] [--every N] [MANIFEST...]
 
 Entries without text are noise; words heard in them are counted. Clips longer than one
 window are left out.
@@ -41,7 +41,9 @@ class Figures:
     """Of clips up to 10 s."""
     interim_ratios: list[float] = field(default_factory=list)
     """CPU of each interim against its segment's final."""
-    interims: int = 0
+    interim_cpu_s: list[float] = field(default_factory=list)
+    interim_heard_s: float = 0.0
+    """Audio that all interims heard, without padding."""
     interims_not_shown: int = 0
     audio_s: float = 0.0
 
@@ -58,6 +60,7 @@ def measure(recognizer: whisper.WhisperRecognizer, clip: Clip, figures: Figures)
         begin_s = time.process_time()
         hypothesis = stream.interim(window)
         interim_cpu_s.append(time.process_time() - begin_s)
+        figures.interim_heard_s += (hypothesis.heard_samples or 0) / SAMPLE_RATE_HZ
         if hypothesis.is_doubtful:
             figures.interims_not_shown += 1
         else:
@@ -65,7 +68,7 @@ def measure(recognizer: whisper.WhisperRecognizer, clip: Clip, figures: Figures)
     begin_s, begin_wall_s = time.process_time(), time.perf_counter()
     final = stream.final(Window(clip.samples))
     cpu_s, wall_s = time.process_time() - begin_s, time.perf_counter() - begin_wall_s
-    figures.interims += len(interim_cpu_s)
+    figures.interim_cpu_s += interim_cpu_s
     figures.interim_ratios += [seconds / cpu_s for seconds in interim_cpu_s]
     figures.texts.append((clip.text, final.text))
     figures.last_interims.append((clip.text, " ".join(shown)))
@@ -105,12 +108,15 @@ def words_in_noise(
 def report(name: str, figures: Figures) -> None:
     """Print the figures of a set of clips."""
     ratios = figures.interim_ratios
-    shown = 1 - figures.interims_not_shown / figures.interims
+    interims = len(ratios)
+    shown = 1 - figures.interims_not_shown / interims
     print(
         f"{name:28} {len(figures.texts):4} clips  "
         f"WER {error_rate(figures.texts):5.2f} %  "
         f"last interims {error_rate(figures.last_interims):5.2f} %  "
         f"final {statistics.mean(figures.final_cpu_s):.3f} CPU-s  "
+        f"interim {1000 * statistics.mean(figures.interim_cpu_s):.0f} CPU-ms "
+        f"hears {figures.interim_heard_s / interims:.1f} s  "
         f"interim/final median {statistics.median(ratios):.2f} mean {statistics.mean(ratios):.2f} "
         f"p95 {np.percentile(ratios, 95):.2f}  interims shown {100 * shown:.0f} %",
         flush=True,
@@ -121,6 +127,7 @@ def main() -> None:
     """Measure the manifests that were named."""
     parser = manifest_arguments((__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of one decode")
+    parser.add_argument("--every", type=int, default=1, help="take one clip in so many")
     parser.add_argument("--model", default="", help="size or path; default is the bundled one")
     arguments = parser.parse_args()
     recognizer = whisper.load(arguments.model, {}, threads=arguments.threads, decodes=1)
@@ -133,6 +140,7 @@ def main() -> None:
         clips = read_clips([manifest])
         noise += [clip for clip in clips if not clip.text]
         speech = [clip for clip in clips if clip.text and clip.duration_s <= longest_s]
+        speech = speech[:: arguments.every]
         if not speech:
             continue
         figures = Figures()
