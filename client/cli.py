@@ -17,6 +17,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from client.access import add_tls_options, add_token_options, tls_of, token_of
 from client.errors import RecognitionError
+from client.output import OutputError, discard_standard_output
 from client.stream import DEFAULT_SERVER, Client
 
 
@@ -150,16 +151,26 @@ class Interrupts:
         await self._finish()
 
 
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a program; Ctrl-C and a reader that went away are no tracebacks."""
+def run(main: Coroutine[Any, Any, int], program: str) -> int:
+    """Run a program; Ctrl-C and output that cannot be written are no tracebacks.
+
+    Args:
+        main: What it does; returns the exit code.
+        program: What stands before its complaints.
+    """
     try:
         return asyncio.run(main)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output had enough. Python would complain once more while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output had enough.
+        discard_standard_output()
         return ExitCode.OK
+    except OutputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        if sys.stdout is not None:
+            discard_standard_output()
+        return ExitCode.FAILED
 
 
 def integer(least: int, most: int) -> Callable[[str], int]:
