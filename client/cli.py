@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -185,10 +187,26 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
 
 def server_address(text: str) -> str:
-    """Read HOST:PORT, for argparse."""
-    host, separator, port = text.rpartition(":")
-    if text.startswith(("unix:", "dns:", "ipv4:", "ipv6:")) or (
-        host and separator and port.isdigit()
-    ):
+    """Read HOST:PORT, or another kind of address that gRPC knows, for argparse."""
+    if text.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as {DEFAULT_SERVER}")
+    host, _, port = text.rpartition(":")
+    if not _is_host(host):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as {DEFAULT_SERVER}")
+    try:
+        integer(1, 65_535)(port)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"the port of {text!r}: {error}") from None
+    return text
+
+
+def _is_host(text: str) -> bool:
+    """Whether this is a name, an IPv4 address, or an IPv6 address in brackets."""
+    try:
+        if text.startswith("[") and text.endswith("]"):
+            ipaddress.IPv6Address(text[1:-1])
+            return True
+        # A name is made of labels of 1 to 63 letters.
+        return bool(text.encode("idna")) and re.search(r"[\s:/@]", text) is None
+    except ValueError:
+        return False
