@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -17,6 +19,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from client.access import add_tls_options, add_token_options, tls_of, token_of
 from client.errors import RecognitionError
+from client.output import OutputError, discard_standard_output
 from client.stream import DEFAULT_SERVER, Client
 
 
@@ -150,16 +153,26 @@ class Interrupts:
         await self._finish()
 
 
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a program; Ctrl-C and a reader that went away are no tracebacks."""
+def run(main: Coroutine[Any, Any, int], program: str) -> int:
+    """Run a program; Ctrl-C and output that cannot be written are no tracebacks.
+
+    Args:
+        main: What it does; returns the exit code.
+        program: What stands before its complaints.
+    """
     try:
         return asyncio.run(main)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output had enough. Python would complain once more while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output had enough.
+        discard_standard_output()
         return ExitCode.OK
+    except OutputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        if sys.stdout is not None:
+            discard_standard_output()
+        return ExitCode.FAILED
 
 
 def integer(least: int, most: int) -> Callable[[str], int]:
@@ -174,10 +187,26 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
 
 def server_address(text: str) -> str:
-    """Read HOST:PORT, for argparse."""
-    host, separator, port = text.rpartition(":")
-    if text.startswith(("unix:", "dns:", "ipv4:", "ipv6:")) or (
-        host and separator and port.isdigit()
-    ):
+    """Read HOST:PORT, or another kind of address that gRPC knows, for argparse."""
+    if text.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as {DEFAULT_SERVER}")
+    host, _, port = text.rpartition(":")
+    if not _is_host(host):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as {DEFAULT_SERVER}")
+    try:
+        integer(1, 65_535)(port)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"the port of {text!r}: {error}") from None
+    return text
+
+
+def _is_host(text: str) -> bool:
+    """Whether this is a name, an IPv4 address, or an IPv6 address in brackets."""
+    try:
+        if text.startswith("[") and text.endswith("]"):
+            ipaddress.IPv6Address(text[1:-1])
+            return True
+        # A name is made of labels of 1 to 63 letters.
+        return bool(text.encode("idna")) and re.search(r"[\s:/@]", text) is None
+    except ValueError:
+        return False

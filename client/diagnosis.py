@@ -24,7 +24,8 @@ async def diagnose(server: str, tls: Tls | None, timeout_s: float = 5.0) -> str 
             if tls is None:
                 return await _diagnose_plain(server, host, int(port))
             return await _diagnose_encrypted(server, host, int(port), tls)
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, OverflowError, UnicodeError):
+        # Nobody is there, or there is no such port or name.
         return None
 
 

@@ -1,10 +1,10 @@
 """Streams recordings to a server and prints what it hears: `python -m client.file`."""
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -22,10 +22,11 @@ from client.cli import (
     run,
 )
 from client.messages import describe_ending, to_seconds
+from client.output import OutputError, opened, standard_output
 from client.pace import Pace
 from client.prefetch import prefetched
-from client.render import FORMATS, Format, make_format
-from client.screen import PlainScreen, Screen
+from client.render import FORMATS, make_format
+from client.screen import SETTLING, PlainScreen, Screen
 from client.sources import (
     MAX_CHANNELS,
     MAX_RATE_HZ,
@@ -69,19 +70,16 @@ examples:
   python -m client.file --realtime --interim talk.flac   as if it were spoken now
   python -m client.file --format srt talk.mp3 > talk.srt
   python -m client.file --format vtt --output-dir subtitles *.wav
-  python -m client.file --format json talk.flac | jq .final_result.text
+  python -m client.file --format json talk.flac | jq -r '.final_result.text // empty'
   arecord -t raw -f S16_LE -r 16000 | python -m client.file --interim -
 
-WAV, FLAC, OGG, MP3 and whatever else libsndfile reads; other formats where ffmpeg is installed.
+WAV, FLAC, OGG, MP3 and whatever else libsndfile reads; where ffmpeg is installed other formats too,
+and files that were joined or whose header was never completed.
 
 """ + EXIT_CODES_HELP.format(
     source="a file is missing, or is not audio (the others are still done)",
     interrupted="Ctrl-C: once prints what was heard so far, twice leaves at once",
 )
-
-
-class _OutputError(Exception):
-    """An output file cannot be made. `str()` of it is a sentence for people."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -155,7 +153,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
-    return run(transcribe_all(parse(arguments)))
+    return run(transcribe_all(parse(arguments)), "client.file")
 
 
 async def transcribe_all(options: argparse.Namespace) -> int:
@@ -198,18 +196,15 @@ async def _transcribe_path(
     client: Client, config: StreamingConfig, options: argparse.Namespace, path: str
 ) -> ExitCode:
     """Transcribe one recording and tell what went wrong with it, if anything."""
-    label = path if len(options.paths) > 1 and not options.output_dir else ""
     try:
-        source = _open(options, path)
-        with _output(options, path) as output:
-            times = options.times or output.isatty()
-            form = make_format(options.format, label=label, times=times)
-            with _screen(options, source, output) as screen:
-                return await _transcribe(client, config, options, source, form, screen)
+        return await _transcribe(client, config, options, path, _open(options, path))
     except SourceError as error:
         print(f"client.file: {error}", file=sys.stderr)
         return ExitCode.NOT_AUDIO
-    except _OutputError as error:
+    except OutputError as error:
+        # Where standard output fails for one recording it fails for all.
+        if not options.output_dir:
+            raise
         print(f"client.file: {error}", file=sys.stderr)
         return ExitCode.FAILED
     except RecognitionError as error:
@@ -222,34 +217,41 @@ async def _transcribe(
     client: Client,
     config: StreamingConfig,
     options: argparse.Namespace,
+    path: str,
     source: Source,
-    form: Format,
-    screen: Screen,
 ) -> ExitCode:
     """Stream one recording; sending and reading go on at the same time."""
+    label = path if len(options.paths) > 1 and not options.output_dir else ""
     own_config = StreamingConfig(audio_format=source.audio_format)
     own_config.MergeFrom(config)
     block_s = REALTIME_BLOCK_S if options.realtime else FAST_BLOCK_S
     blocks = prefetched(lambda: source.blocks(block_s))
     pace = Pace(source.bytes_per_s)
+    # An older transcript goes only once the server has granted the stream for a newer one.
     async with client.stream(own_config) as stream:
-        with Interrupts(stream.finish) as interrupts:
+        with (
+            _output(options, path) as output,
+            _screen(options, source, output) as screen,
+            Interrupts(stream.finish) as interrupts,
+        ):
+            times = options.times or output.isatty()
+            form = make_format(options.format, label=label, times=times)
             screen.results(form.begin())
             stream.feed(pace.follow(blocks) if options.realtime else blocks)
             async for transcript in stream:
                 if transcript.HasField("interim_result"):
                     screen.interim(transcript.interim_result)
-                elif transcript.HasField("final_result"):
+                elif transcript.WhichOneof("event") in SETTLING:
                     screen.settled()
                 elif transcript.HasField("stream_ending"):
                     screen.note(f"client.file: {describe_ending(transcript.stream_ending)}")
                 screen.progress(to_seconds(transcript.processed_offset))
                 screen.results(form.add(transcript))
-    if options.realtime and pace.worst_lateness_s > NOTABLE_LATENESS_S:
-        screen.note(
-            f"client.file: {source.name}: sending fell {pace.worst_lateness_s:.1f} s behind "
-            "real time; the server took audio more slowly than it was spoken"
-        )
+            if options.realtime and pace.worst_lateness_s > NOTABLE_LATENESS_S:
+                screen.note(
+                    f"client.file: {source.name}: sending fell {pace.worst_lateness_s:.1f} s "
+                    "behind real time; the server took audio more slowly than it was spoken"
+                )
     return ExitCode.INTERRUPTED if interrupts.interrupted else ExitCode.OK
 
 
@@ -261,6 +263,9 @@ def _open(options: argparse.Namespace, path: str) -> Source:
         sample_rate_hertz=options.rate or DEFAULT_RATE_HZ,
         channel_count=options.channels or 1,
     )
+    # Python has none where the shell closed it.
+    if sys.stdin is None:
+        raise SourceError("standard input is closed, so there is nothing to read from it")
     return open_raw(sys.stdin.fileno(), "standard input", audio_format)
 
 
@@ -269,19 +274,10 @@ def _output_path(options: argparse.Namespace, path: str) -> Path:
     return (options.output_dir or Path()) / f"{name}.{options.format}"
 
 
-@contextlib.contextmanager
-def _output(options: argparse.Namespace, path: str) -> Iterator[TextIO]:
-    if options.output_dir is None:
-        yield sys.stdout
-        return
-    file = _output_path(options, path)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        output = file.open("w", encoding="utf-8")
-    except OSError as error:
-        raise _OutputError(f"{file} cannot be written: {error.strerror}") from None
-    with output:
-        yield output
+def _output(options: argparse.Namespace, path: str) -> AbstractContextManager[TextIO]:
+    if options.output_dir is not None:
+        return opened(_output_path(options, path))
+    return nullcontext(standard_output(utf8=options.format != "text"))
 
 
 def _screen(options: argparse.Namespace, source: Source, output: TextIO) -> Screen:

@@ -4,7 +4,6 @@ For container health checks and scripts: says one sentence and exits with 0 if
 the server is SERVING, with 1 if it is not or does not answer.
 """
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,16 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client.access import AccessError, Tls, add_tls_options, tls_of
+from client.channel import KeepAlive, channel_options
+from client.cli import program_parser, server_address
 from client.diagnosis import diagnose
+from client.stream import DEFAULT_SERVER
+
+_EPILOG = """\
+exit codes:
+  0    the server, or the service, is SERVING
+  1    it is not, or nothing answers in time
+  2    the command line makes no sense"""
 
 
 def check(
@@ -44,9 +52,10 @@ def check(
 
 
 def _channel(server: str, tls: Tls | None) -> grpc.Channel:
+    options = channel_options(server, KeepAlive())
     if tls is None:
-        return grpc.insecure_channel(server)
-    return grpc.secure_channel(server, grpc.ssl_channel_credentials(*tls.pem()))
+        return grpc.insecure_channel(server, options)
+    return grpc.secure_channel(server, grpc.ssl_channel_credentials(*tls.pem()), options)
 
 
 def _explain(error: grpc.RpcError, server: str, service: str, timeout_s: float) -> str:
@@ -65,14 +74,27 @@ def _explain(error: grpc.RpcError, server: str, service: str, timeout_s: float) 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check once; 0 if the server is SERVING, else 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m client.health", description="Say whether a server is ready to serve."
-    )
-    parser.add_argument("--server", default="127.0.0.1:50051", metavar="HOST:PORT")
+    parser = program_parser("health", "Say whether a server is ready to serve.", _EPILOG)
     parser.add_argument(
-        "--service", default="", metavar="NAME", help="one gRPC service; default: the whole server"
+        "--server",
+        metavar="HOST:PORT",
+        type=server_address,
+        default=DEFAULT_SERVER,
+        help="where the server listens (default: %(default)s)",
     )
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS")
+    parser.add_argument(
+        "--service",
+        metavar="NAME",
+        default="",
+        help="one gRPC service, such as asr.v1.SpeechService (default: the whole server)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=5.0,
+        help="for the connection and the answer together (default: %(default)g)",
+    )
     add_tls_options(parser)
     options = parser.parse_args(arguments)
     try:

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from client.access import AccessError
 from client.cli import (
@@ -27,9 +28,10 @@ from client.microphone import (
     choose_device,
     choose_settings,
 )
+from client.output import standard_output, write
 from client.portaudio import PortAudio
 from client.render import Format, make_format
-from client.screen import PlainScreen, Screen
+from client.screen import SETTLING, PlainScreen, Screen
 from client.stream import Client, RecognitionError, StreamingConfig
 from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
 
@@ -78,10 +80,15 @@ def _main(options: argparse.Namespace, system: AudioSystem) -> int:
     devices = system.devices()
     device = choose_device(devices, None if options.list_devices else options.device)
     if options.list_devices:
-        for listed in devices:
-            print(describe(listed))
-        return ExitCode.OK
-    return run(listen(options, system, device))
+        return run(_list(devices), "client.mic")
+    return run(listen(options, system, device), "client.mic")
+
+
+async def _list(devices: Sequence[Device]) -> int:
+    output = standard_output(utf8=False)
+    for device in devices:
+        write(output, describe(device) + "\n")
+    return ExitCode.OK
 
 
 def describe(device: Device) -> str:
@@ -104,11 +111,12 @@ async def listen(options: argparse.Namespace, system: AudioSystem, device: Devic
             channel_count=1,
         ),
     )
+    output = standard_output(utf8=options.format == "json")
     try:
         async with connection(options) as client:
             try:
-                form = make_format(options.format, times=sys.stdout.isatty())
-                with _screen() as screen:
+                form = make_format(options.format, times=output.isatty())
+                with _screen(output) as screen:
                     capture = Capture(system, device, settings, on_level=screen.level)
                     screen.note(f'listening to "{device.name}"; Ctrl-C ends')
                     await _converse(client, config, capture, form, screen)
@@ -140,7 +148,7 @@ async def _converse(
             async for transcript in stream:
                 if transcript.HasField("interim_result"):
                     screen.interim(transcript.interim_result)
-                elif transcript.HasField("final_result"):
+                elif transcript.WhichOneof("event") in SETTLING:
                     screen.settled()
                 elif transcript.HasField("stream_ending"):
                     screen.note(f"client.mic: {describe_ending(transcript.stream_ending)}")
@@ -163,12 +171,12 @@ def _tell_losses(capture: Capture, screen: Screen) -> None:
         screen.note("client.mic: the microphone stopped by itself; was it unplugged?")
 
 
-def _screen() -> Screen:
+def _screen(output: TextIO) -> Screen:
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return PlainScreen(sys.stdout)
+        return PlainScreen(output)
     from client.terminal import TerminalScreen
 
-    return TerminalScreen(sys.stdout)
+    return TerminalScreen(output)
 
 
 if __name__ == "__main__":

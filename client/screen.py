@@ -4,14 +4,22 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Protocol, Self, TextIO
 
+from client.output import write
 from protos.asr.v1.asr_pb2 import Result
+
+SETTLING = ("final_result", "speech_started")
+"""Events after which a growing segment that is shown grows no more."""
 
 
 class Screen(AbstractContextManager["Screen"], Protocol):
     """What a program needs of a terminal. A block ends with the terminal as it was."""
 
     def results(self, text: str) -> None:
-        """Write finished output, line ends included."""
+        """Write finished output, line ends included.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
         ...
 
     def interim(self, result: Result) -> None:
@@ -19,7 +27,10 @@ class Screen(AbstractContextManager["Screen"], Protocol):
         ...
 
     def settled(self) -> None:
-        """Show no growing segment: its final result came, or it had no words."""
+        """Show no growing segment: its final result came, or another one begins.
+
+        A segment without words has no final result.
+        """
         ...
 
     def progress(self, processed_s: float) -> None:
@@ -56,9 +67,8 @@ class PlainScreen:
         """Do nothing; lines leave nothing to restore."""
 
     def results(self, text: str) -> None:
-        """Write finished output at once, since a pipe may wait for it."""
-        self._output.write(text)
-        self._output.flush()
+        """Write finished output."""
+        write(self._output, text)
 
     def interim(self, result: Result) -> None:
         """Write the text of an interim result, its unstable part in brackets."""

@@ -62,7 +62,13 @@ def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[Runn
         pump = threading.Thread(target=_pump, args=(server, log, addresses), daemon=True)
         pump.start()
         try:
-            yield Running(_wait_until_ready(server, addresses), server.pid)
+            try:
+                address = _wait_until_ready(server, addresses)
+            except BaseException:
+                # It has no stream to finish, and heeds no other signal before it has loaded.
+                server.kill()
+                raise
+            yield Running(address, server.pid)
         finally:
             stop(server)
             pump.join(STOP_S)
@@ -84,7 +90,10 @@ def _wait_until_ready(server: subprocess.Popen[str], addresses: queue.Queue[str 
     try:
         address = addresses.get(timeout=START_S)
     except queue.Empty:
-        raise ServerError(f"The server was not ready within {START_S:.0f} s.") from None
+        raise ServerError(
+            f"The server was not ready within {START_S:.0f} s. If it was downloading a model, that "
+            "was cut off; start the server by itself once, which waits for the end of it."
+        ) from None
     if address is None:
         code = server.wait()
         raise ServerError(f"The server ended at start-up with code {code}.", code or 1)

@@ -1,13 +1,15 @@
 """Recordings and raw samples, as blocks of bytes that a stream can take."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
 
@@ -27,6 +29,21 @@ BYTES_PER_SAMPLE = {
 }
 
 _FFMPEG_RATE_HZ = 16_000
+_FRAMES_UNKNOWN = 2**63 - 1
+"""What libsndfile counts where a header does not say how much follows it."""
+
+_CHAINED = ("FLAC", "MP3", "OGG")
+"""Formats of which several files may follow one another in one. libsndfile reads the first."""
+
+_LENGTH_GUESSED = ("MP3", "OGG")
+"""Formats whose length libsndfile takes from the first frames or the first file of a chain."""
+
+_LENGTH_COUNTED = ("aac", "mp3", "ogg")
+"""The same for ffprobe, with its names of formats."""
+
+_TAGS_BYTES = 4096
+"""What may follow the audio of a file without being any."""
+
 _CONTAINER_MARKS = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3"}
 
 
@@ -63,35 +80,50 @@ def bytes_per_s(audio_format: AudioFormat) -> int:
 
 
 def open_recording(path: str) -> Source:
-    """Open a file of any kind that libsndfile reads, or else ffmpeg.
+    """Open a file of any kind that libsndfile reads whole, or else ffmpeg.
 
     Raises:
-        SourceError: Where there is no such file, or it is not audio.
+        SourceError: Where there is no such file, it is not audio, or not all of it can be read.
     """
     file = Path(path)
     if file.is_dir():
         raise SourceError(f"{path} is a directory; name the files in it")
+    if file.suffix.lower() == ".raw":
+        raise SourceError(
+            f"{path} holds raw samples, which do not say what they are; give them on standard "
+            "input, with --rate, --channels and --encoding: "
+            f"python -m client.file - < {shlex.quote(path)}"
+        )
     try:
         file.open("rb").close()
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {(error.strerror or 'error').lower()}") from None
+        raise SourceError(f"{path} cannot be read: {_reason(error)}") from None
+    has_ffmpeg = shutil.which("ffmpeg") is not None
     try:
-        return _open_with_libsndfile(path)
+        source = _open_with_libsndfile(path)
     except SourceError as error:
-        if shutil.which("ffmpeg") is None:
-            raise SourceError(
-                f"{error}; if it is audio in another format, install ffmpeg and it will be read"
-            ) from None
+        if not has_ffmpeg:
+            raise SourceError(f"{error}; install ffmpeg, which may read it") from None
+    else:
+        # Where libsndfile does not know how long it is, it may not read all of it.
+        if source.duration_s is not None or not has_ffmpeg:
+            return source
     return _open_with_ffmpeg(path)
 
 
 def open_raw(file_descriptor: int, name: str, audio_format: AudioFormat) -> Source:
     """Open raw samples that come through a file descriptor, such as standard input."""
 
+    def read(block_bytes: int) -> bytes:
+        # One read returns what a live pipe has so far, so that nothing waits for a full block.
+        try:
+            return os.read(file_descriptor, block_bytes)
+        except OSError as error:
+            raise SourceError(f"{name} cannot be read: {_reason(error)}") from None
+
     def blocks(block_s: float) -> Iterator[bytes]:
         block_bytes = _whole_frames_bytes(audio_format, block_s)
-        # One read returns what a live pipe has so far, so that nothing waits for a full block.
-        block = os.read(file_descriptor, block_bytes)
+        block = read(block_bytes)
         for mark, container in _CONTAINER_MARKS.items():
             if block.startswith(mark):
                 raise SourceError(
@@ -99,7 +131,7 @@ def open_raw(file_descriptor: int, name: str, audio_format: AudioFormat) -> Sour
                 )
         while block:
             yield block
-            block = os.read(file_descriptor, block_bytes)
+            block = read(block_bytes)
 
     return Source(name, audio_format, None, blocks)
 
@@ -109,32 +141,50 @@ def _open_with_libsndfile(path: str) -> Source:
     import soundfile
 
     try:
-        info = soundfile.info(path)
-    except soundfile.SoundFileError as error:
-        raise SourceError(f"{path} is not audio that libsndfile can read ({error})") from None
-    if not MIN_RATE_HZ <= info.samplerate <= MAX_RATE_HZ:
+        with Path(path).open("rb") as stored, soundfile.SoundFile(stored) as header:
+            unread_bytes = _unread_bytes(stored)
+    except soundfile.LibsndfileError as error:
+        why = error.error_string
+        raise SourceError(f"{path} is not audio that libsndfile can read ({why})") from None
+    rate_hz, file_channels = header.samplerate, header.channels
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise SourceError(
-            f"{path} has {info.samplerate} samples a second; "
-            f"{MIN_RATE_HZ} to {MAX_RATE_HZ} can be streamed"
+            f"{path} has {rate_hz} samples a second; {MIN_RATE_HZ} to {MAX_RATE_HZ} can be streamed"
         )
-    channels = info.channels if info.channels <= MAX_CHANNELS else 1
+    if header.frames == _FRAMES_UNKNOWN:
+        raise SourceError(f"{path} does not say how long it is, so libsndfile cannot read its end")
+    if header.frames == 0 and unread_bytes > _TAGS_BYTES:
+        raise SourceError(f"{path} says that it holds no audio; its header was never completed")
+    channels = file_channels if file_channels <= MAX_CHANNELS else 1
 
     def blocks(block_s: float) -> Iterator[bytes]:
-        block_frames = max(1, int(block_s * info.samplerate))
+        block_frames = max(1, int(block_s * rate_hz))
         try:
-            with soundfile.SoundFile(path) as file:
+            with Path(path).open("rb") as stored, soundfile.SoundFile(stored) as file:
                 # Floats, since libsndfile does not scale those of a file when asked for integers.
                 while len(samples := file.read(block_frames, dtype="float32", always_2d=True)):
-                    yield _s16le(samples, mix_down=channels != info.channels)
+                    yield _s16le(samples, mix_down=channels != file_channels)
+                unread_bytes = _unread_bytes(stored)
         except (soundfile.SoundFileError, OSError) as error:
             raise SourceError(f"{path} cannot be read to its end ({error})") from None
+        if header.format in _CHAINED and unread_bytes > _TAGS_BYTES:
+            raise SourceError(
+                f"{path} goes on after what libsndfile reads of it: {unread_bytes} bytes were not "
+                "heard; make a file of it that is read whole: "
+                f"ffmpeg -i {shlex.quote(path)} whole.wav"
+            )
 
     audio_format = AudioFormat(
         encoding=AudioEncoding.AUDIO_ENCODING_PCM_S16LE,
-        sample_rate_hertz=info.samplerate,
+        sample_rate_hertz=rate_hz,
         channel_count=channels,
     )
-    return Source(path, audio_format, info.frames / info.samplerate, blocks)
+    duration_s = None if header.format in _LENGTH_GUESSED else header.frames / rate_hz
+    return Source(path, audio_format, duration_s, blocks)
+
+
+def _unread_bytes(stored: BinaryIO) -> int:
+    return os.fstat(stored.fileno()).st_size - stored.tell()
 
 
 def _s16le(
@@ -154,7 +204,7 @@ def _open_with_ffmpeg(path: str) -> Source:
     reading = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}"]
     # A second is tried first, so that no stream is opened for what is not audio.
     trial = subprocess.run(
-        [*reading, "-t", "1", "-f", "null", "-"], capture_output=True, check=False
+        [*reading, "-vn", "-t", "1", "-f", "null", "-"], capture_output=True, check=False
     )
     if trial.returncode != 0:
         raise _unreadable(path, trial.stderr)
@@ -164,7 +214,7 @@ def _open_with_ffmpeg(path: str) -> Source:
         sample_rate_hertz=_FFMPEG_RATE_HZ,
         channel_count=1,
     )
-    duration_s = _duration_by_ffprobe(path)
+    duration_s = _duration_by_ffprobe(path, reading)
 
     def blocks(block_s: float) -> Iterator[bytes]:
         block_bytes = _whole_frames_bytes(audio_format, block_s)
@@ -186,21 +236,44 @@ def _open_with_ffmpeg(path: str) -> Source:
     return Source(path, audio_format, duration_s, blocks)
 
 
-def _duration_by_ffprobe(path: str) -> float | None:
-    """Read the length that a file claims to have; None where it says nothing of it."""
+def _duration_by_ffprobe(path: str, reading: list[str]) -> float | None:
+    """Read the length that a file claims to have, or count it where a claim would be a guess.
+
+    None where the file says nothing of it.
+    """
     if shutil.which("ffprobe") is None:
         return None
-    asking = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"]
-    asked = subprocess.run([*asking, f"file:{path}"], capture_output=True, check=False)
+    asking = ["ffprobe", "-v", "error", "-show_entries", "format=format_name,duration"]
+    asked = subprocess.run(
+        [*asking, "-of", "default=nw=1:nk=1", f"file:{path}"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    format_name, _, claimed_s = asked.stdout.strip().partition("\n")
+    if format_name in _LENGTH_COUNTED:
+        return _counted_by_ffmpeg(reading)
     try:
-        return float(asked.stdout)
+        return float(claimed_s)
     except ValueError:
         return None
+
+
+def _counted_by_ffmpeg(reading: list[str]) -> float | None:
+    """Add up the lengths of the packets, without decoding them: an hour takes half a second."""
+    counting = [*reading, "-vn", "-c", "copy", "-f", "null", "-progress", "pipe:1", "-"]
+    counted = subprocess.run(counting, capture_output=True, check=False, text=True)
+    lengths_us = re.findall(r"^out_time_us=(\d+)$", counted.stdout, re.MULTILINE)
+    return int(lengths_us[-1]) / 1e6 if lengths_us else None
 
 
 def _unreadable(path: str, complaints: bytes) -> SourceError:
     said = complaints.decode(errors="replace").strip().splitlines() or ["nothing"]
     return SourceError(f"{path} is not audio that can be read; ffmpeg says: {said[-1]}")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "error").lower()
 
 
 def _whole_frames_bytes(audio_format: AudioFormat, duration_s: float) -> int:

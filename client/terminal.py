@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column
 from rich.text import Text
 
+from client.output import write
 from protos.asr.v1.asr_pb2 import Result
 
 _REFRESH_PER_S = 12.5
@@ -39,7 +40,12 @@ class TerminalScreen:
         self._bar: Progress | None = None
         if duration_s is not None:
             self._bar = Progress(
-                TextColumn("{task.description}", table_column=Column(max_width=_TITLE_CELLS)),
+                TextColumn(
+                    "{task.description}",
+                    # A name may have brackets.
+                    markup=False,
+                    table_column=Column(max_width=_TITLE_CELLS),
+                ),
                 BarColumn(),
                 TaskProgressColumn(),
                 TimeRemainingColumn(),
@@ -78,8 +84,7 @@ class TerminalScreen:
         if self._output.isatty():
             self._console.print(Text(text.removesuffix("\n")), soft_wrap=True)
             return
-        self._output.write(text)
-        self._output.flush()
+        write(self._output, text)
 
     def interim(self, result: Result) -> None:
         """Show stable text in full and the rest, which may still change, dimmed."""

@@ -40,7 +40,7 @@ class _RefusedError(Exception):
 
 def evaluate(arguments: Sequence[str] | None) -> int:
     """Run the program; returns its exit code."""
-    return run(_evaluate(parse(arguments)))
+    return run(_evaluate(parse(arguments)), "client.evaluate")
 
 
 async def _evaluate(options: argparse.Namespace) -> int:

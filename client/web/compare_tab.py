@@ -1,5 +1,6 @@
 """The compare tab: one recording, several ways and models side by side."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -49,7 +50,7 @@ def lay_out(demo: gr.Blocks, connect: Connect) -> None:
         shown = ""
         normalizer = Normalizer.BASIC
         try:
-            source = open_short(given(path))
+            source = await asyncio.to_thread(open_short, given(path))
             async with connect() as client:
                 known = await client.models()
                 used = [model for model in known if model.name in chosen_models] or known[:1]

@@ -8,8 +8,9 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 # Gradio reads these when it is imported. The page asks nothing of the network.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -30,17 +31,25 @@ LARGEST_FILE = "1gb"
 def run(options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C or SIGTERM; returns the exit code."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
+        # A server that is still loading may take minutes, and there is no page to close yet.
+        _on_signals(signal.default_int_handler)
         with _server(options) as address:
+            _on_signals(lambda *_: stop.set())
             return _serve(options, address, stop)
+    except KeyboardInterrupt:
+        return ExitCode.OK
     except ServerError as error:
         print(f"client.web: {error}", file=sys.stderr)
         return ExitCode.SERVER_AWAY
     except AccessError as error:
         print(f"client.web: {error}", file=sys.stderr)
         return ExitCode.USAGE
+
+
+def _on_signals(handler: Callable[[int, FrameType | None], object]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 @contextlib.contextmanager

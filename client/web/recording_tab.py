@@ -1,5 +1,6 @@
 """The recording tab: a file or a recording in, words to click and files to keep out."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from html import escape
@@ -46,7 +47,7 @@ def lay_out(demo: gr.Blocks, connect: Connect, folder: Path) -> None:
         heard = Hearing()
         trouble = ""
         try:
-            source = open_short(given(path))
+            source = await asyncio.to_thread(open_short, given(path))
         except SourceError as error:
             yield [problem(error), *no_files]
             return

@@ -16,7 +16,11 @@ ROOT = Path(__file__).parents[2]
 
 
 async def start(
-    module: str, *arguments: str, stdin: IO[bytes] | int | None = None, **environment: str
+    module: str,
+    *arguments: str,
+    stdin: IO[bytes] | int | None = None,
+    folder: Path = ROOT,
+    **environment: str,
 ) -> Process:
     """Start a program with its output in pipes."""
     return await asyncio.create_subprocess_exec(
@@ -24,7 +28,7 @@ async def start(
         "-m",
         module,
         *arguments,
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **environment},
         stdin=stdin,
         stdout=PIPE,

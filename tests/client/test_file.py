@@ -118,14 +118,14 @@ async def test_output_dir(tmp_path):
 
 
 async def test_output_that_cannot_be_written(tmp_path):
-    """An output that cannot be written is a sentence, before anything is streamed."""
+    """An output that cannot be written is a sentence, before any audio is sent."""
     path = write_tone(tmp_path / "a.wav")
     async with fake_server(two_finals) as server:
         code, _, complaints = await transcribe(server, "--output-dir", path, path)
     assert code == ExitCode.FAILED
     assert complaints.startswith("client.file: ")
     assert "a.text cannot be written: " in complaints
-    assert server.streams == 0
+    assert server.audio_bytes == 0
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,22 @@ def test_a_serving_server_exits_with_0(server, capsys):
     assert capsys.readouterr().out == f"{server} is SERVING.\n"
 
 
+def test_a_proxy_does_not_stand_before_this_machine(server, monkeypatch):
+    """A proxy for the network, as containers have one, is not asked for a server on loopback."""
+    for name in ("no_proxy", "NO_PROXY", "grpc_proxy", "no_grpc_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert health_command.main(["--server", server]) == 0
+
+
+def test_the_help_tells_the_exit_codes(capsys):
+    """Whoever writes a health check finds the exit codes, and what each option does."""
+    with pytest.raises(SystemExit):
+        health_command.main(["--help"])
+    told = capsys.readouterr().out
+    assert all(f"\n  {code}    " in told for code in (0, 1, 2))
+
+
 def test_a_server_that_is_not_ready_exits_with_1(server, servicer, capsys):
     """A server that drains or still starts gives 1 and its status."""
     servicer.set("", NOT_SERVING)

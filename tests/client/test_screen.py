@@ -17,11 +17,12 @@ import soundfile
 from client.messages import to_duration
 from client.screen import PlainScreen
 from client.terminal import meter
-from tests.client.fake_server import STARTED, fake_server, final, interim
+from protos.asr.v1.asr_pb2 import SpeechBoundary, Transcript
+from tests.client.fake_server import STARTED, ending, fake_server, final, interim
 from tests.client.programs import ROOT, write_tone
 
 
-async def on_terminal(*arguments):
+async def on_terminal(*arguments, folder=ROOT):
     """Run a program on a terminal of 80 columns; returns its exit code and all that was drawn."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -29,8 +30,8 @@ async def on_terminal(*arguments):
         sys.executable,
         "-m",
         *arguments,
-        cwd=ROOT,
-        env={**os.environ, "TERM": "xterm-256color"},
+        cwd=folder,
+        env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -102,6 +103,37 @@ async def test_progress_of_a_long_recording(tmp_path):
     assert code == 0
     assert "50%" in drawn
     assert plain(drawn).index("Half.") < plain(drawn).index("All.")
+
+
+@pytest.mark.parametrize("name", ["talk [final].flac", "a [b].flac", "a [red].flac"])
+async def test_brackets_in_the_name_of_a_recording(tmp_path, name):
+    """The name beside the bar is the recording's, whatever it looks like."""
+    path = tmp_path / name
+    soundfile.write(path, np.zeros(16_000 * 20), 16_000)
+    async with fake_server(growing) as server:
+        options = ("--server", server.address, name)
+        code, drawn = await on_terminal("client.file", *options, folder=tmp_path)
+    assert code == 0
+    assert name in plain(drawn)
+
+
+async def test_a_segment_without_words_leaves_the_screen(tmp_path):
+    """Text that came to nothing is gone when the next segment begins."""
+
+    async def nothing_said(_, requests, __):
+        yield STARTED
+        yield interim("ghost")
+        yield Transcript(speech_started=SpeechBoundary())
+        yield ending("DRAINING", 5)
+        async for _request in requests:
+            pass
+        yield final("Words.", 0.0, 1.0, 1)
+
+    path = write_tone(tmp_path / "tone.wav")
+    async with fake_server(nothing_said) as server:
+        code, drawn = await on_terminal("client.file", "--server", server.address, path)
+    assert code == 0
+    assert "ghost" not in drawn[drawn.index("the server is stopping") :]
 
 
 @pytest.mark.parametrize(("peak", "cells"), [(0.0, 0), (0.001, 0), (0.0316, 5), (1.0, 10), (2, 10)])

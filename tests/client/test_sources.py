@@ -59,6 +59,29 @@ def test_lossy_files(tmp_path, suffix):
     assert np.abs(sent).max() == pytest.approx(16_384, rel=0.1)
 
 
+def test_a_name_that_is_not_text(tmp_path):
+    """A file whose name is not UTF-8 is read like any other."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    soundfile.write(os.fsencode(path), np.zeros(160, dtype=np.int16), 16_000)
+    assert content(open_recording(path)) == bytes(320)
+
+
+def test_raw_samples_in_a_file(tmp_path):
+    """A file of raw samples says nothing of their format; the way to give it is told."""
+    path = tmp_path / "a.raw"
+    path.write_bytes(bytes(320))
+    with pytest.raises(SourceError, match=rf"on standard input, .*client\.file - < {path}"):
+        open_recording(str(path))
+
+
+def test_raw_samples_that_cannot_be_read(tmp_path):
+    """A folder in the place of samples is a sentence."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(SourceError, match="standard input cannot be read: is a directory"):
+        content(open_raw(folder, "standard input", MONO))
+    os.close(folder)
+
+
 def test_more_channels_than_the_contract_takes(tmp_path):
     """More than eight channels are mixed down on this side."""
     path = tmp_path / "many.wav"

@@ -1,10 +1,11 @@
 """The runner of servers, with small programs in the server's place."""
 
 import sys
+import time
 
 import pytest
 
-from client.serving import ServerError, serving
+from client.serving import STOP_S, ServerError, serving
 
 READY_AND_WAIT = "print('listening on 127.0.0.1:4711, models: x')\n" + "import time\ntime.sleep(60)"
 
@@ -48,6 +49,21 @@ def test_a_server_that_does_not_start(tmp_path, log):
     assert caught.value.code == 3
     log.seek(0)
     assert sorted(log.read().split()) == ["help", "model", "no"]
+
+
+def test_a_server_that_is_still_loading_is_not_waited_for(tmp_path, log):
+    """Ctrl-C while the server starts ends the wait and the server, whatever that is at."""
+    code = (
+        "import os, signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)"
+    )
+    began_s = time.monotonic()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        serving(program(code), tmp_path, log),
+    ):
+        pytest.fail("there is no server")
+    assert time.monotonic() - began_s < STOP_S
 
 
 def test_a_failure_of_the_caller_stops_the_server(tmp_path, log):

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from client.cli import ExitCode
+from client.serving import STOP_S
 from tests.client.fake_server import fake_server
-from tests.client.programs import outcome, start
+from tests.client.programs import ROOT, outcome, start
 from tests.client.web import browser
 from tests.ports import free_address
 
@@ -71,6 +72,25 @@ async def test_embedded():
         assert (code, output) == (0, "")
         assert "Traceback" not in complaints
         assert not child.is_running()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_interrupted_while_the_server_loads(tmp_path, number):
+    """Whoever asks it to stop is not kept waiting for a model; the server goes too."""
+    # In its place is found what says so and takes no notice of Ctrl-C.
+    (tmp_path / "service.py").write_text(
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print('loading', os.getpid(), file=sys.stderr, flush=True)\n"
+        "signal.pause()\n"
+    )
+    arguments = ("--port", "0", "--embedded")
+    process = await start("client.web", *arguments, folder=tmp_path, PYTHONPATH=str(ROOT))
+    while not (line := (await process.stderr.readline()).decode()).startswith("loading"):
+        assert line
+    async with asyncio.timeout(STOP_S):
+        assert await ended(process, number) == (0, "", "")
+    assert not psutil.pid_exists(int(line.split()[1]))
 
 
 async def test_a_server_that_does_not_start():
