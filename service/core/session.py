@@ -147,6 +147,11 @@ class RecognitionSession:
         return (self._audio.end_samples - due_since_samples) / SAMPLE_RATE_HZ
 
     @property
+    def waiting_flushes(self) -> int:
+        """Flushes that wait for the finals before them."""
+        return self._decoding.waiting_flushes
+
+    @property
     def cursors(self) -> Cursors:
         """How far the stream has come."""
         due_since_samples = self._decoding.due_since_samples

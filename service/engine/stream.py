@@ -24,7 +24,8 @@ MAX_BACKLOG_S = 60.0
 the longest segments, so that the next one is heard while the last one is decoded."""
 
 MAX_UNREAD_UPDATES = 1_000
-"""Updates that may wait for a slow reader before no more audio is taken."""
+"""Updates that may wait, for a slow reader or for a final before them, before no more audio is
+taken."""
 
 SLICE_BYTES = 16_384
 """Audio that is listened to at a stretch before other streams have their turn:
@@ -182,11 +183,14 @@ class LiveStream:
             self._pump()
 
     async def _room(self) -> None:
-        while (
-            self._session.backlog_s > self._max_backlog_s or len(self._outbox) > MAX_UNREAD_UPDATES
-        ) and not (self._is_closed or self._is_finished):
+        while not (self._is_closed or self._is_finished or self._has_room):
             self._progress.clear()
             await self._progress.wait()
+
+    @property
+    def _has_room(self) -> bool:
+        waiting = len(self._outbox) + self._session.waiting_flushes
+        return self._session.backlog_s <= self._max_backlog_s and waiting <= MAX_UNREAD_UPDATES
 
     def _pump(self) -> None:
         """Pass on what the session has to tell, and start what it wants done."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.core.endpointing import Endpointing
-from service.core.events import FlushDone, SpeechEnded, SpeechStarted
+from service.core.events import FinalResult, FlushDone, SpeechEnded, SpeechStarted
 from tests.driver import Driver
 from tests.tones import TWO_UTTERANCES, in_pieces, pcm, quiet, tones
 
@@ -76,6 +76,26 @@ def test_flushes_are_answered_at_once_where_nothing_is_said():
     driver.work()
     flushes = [FlushDone("none"), FlushDone("silence"), FlushDone("again")]
     assert flushes == [update.event for update in driver.updates]
+
+
+def test_each_flush_waits_for_the_finals_before_it_alone():
+    """Flushes behind several segments: each is answered behind its own, and counted until then."""
+    driver = Driver(interim_results=False, speculation=False)
+    for word in ("alfa", "bravo"):
+        driver.session.feed(pcm(tones(word)))
+        driver.session.flush(f"{word} one")
+        driver.session.flush(f"{word} two")
+    assert driver.session.waiting_flushes == 4
+    driver.work_once()
+    assert driver.session.waiting_flushes == 2
+    driver.work()
+    assert driver.session.waiting_flushes == 0
+    said = [
+        event.text if isinstance(event, FinalResult) else event.flush_id
+        for event in (update.event for update in driver.updates)
+        if isinstance(event, FinalResult | FlushDone)
+    ]
+    assert said == ["alfa", "alfa one", "alfa two", "bravo", "bravo one", "bravo two"]
 
 
 def test_single_utterance_ends_with_the_first_endpoint():

@@ -13,7 +13,7 @@ from service.core.vad import EnergyDetector
 from service.engine.engine import Engine, Model
 from service.engine.request import StreamRequest
 from service.engine.slots import Slots
-from service.engine.stream import MAX_BACKLOG_S
+from service.engine.stream import MAX_BACKLOG_S, MAX_UNREAD_UPDATES
 from tests.engine.gated import GatedRecognizer
 from tests.tones import pcm, quiet, tones
 
@@ -55,6 +55,34 @@ async def test_unanswered_audio_is_bounded(gated):
         finals = [u.event async for u in live.updates() if isinstance(u.event, FinalResult)]
         await sending
         assert len(finals) == repeats
+
+
+async def test_flushes_that_wait_for_a_final_are_bounded(gated):
+    """Behind a final that is long in coming no more flushes are taken than updates may wait; then
+    all are answered, in order."""
+    recognizer, engine = gated
+    ids = [str(number) for number in range(3 * MAX_UNREAD_UPDATES)]
+    taken: list[str] = []
+    async with engine.stream(StreamRequest()) as live:
+
+        async def send() -> None:
+            await live.audio(pcm(tones("alfa bravo")))
+            for flush_id in ids:
+                await live.flush(flush_id)
+                taken.append(flush_id)
+            await live.finish()
+
+        sending = asyncio.create_task(send())
+        await asyncio.to_thread(recognizer.begun.wait)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        taken_at_most = len(taken)
+        recognizer.gate.set()
+        events = [update.event async for update in live.updates()]
+        await sending
+    assert MAX_UNREAD_UPDATES - 10 < taken_at_most <= MAX_UNREAD_UPDATES + 1
+    answers = [event for event in events if isinstance(event, FinalResult | FlushDone)]
+    assert [answer.flush_id for answer in answers[1:]] == ids
 
 
 async def test_leaving_waits_for_the_decode_that_runs(gated):
