@@ -157,7 +157,7 @@ class Engine:
         recognizer = self._models[name].recognizer
         options = decode_options(request, name, recognizer.capabilities)
         config = session_config(request, recognizer.capabilities, self._interim_interval_s)
-        await _try_out(recognizer, options)
+        await _check_options(recognizer, options)
         with self.slots.lease():
             session = RecognitionSession(config, self._new_detector)
             live = LiveStream(
@@ -254,13 +254,22 @@ class Engine:
                 model.recognizer.close()
 
 
-async def _try_out(recognizer: Recognizer, options: DecodeOptions) -> None:
+async def _check_options(recognizer: Recognizer, options: DecodeOptions) -> None:
     """Have refused now, not at the first speech, what only the recognizer knows to be wrong."""
-    stream = recognizer.open_stream(options)
     if options.phrases:
-        # A recognizer in another process knows when it has been asked to hear something.
-        await asyncio.to_thread(stream.interim, Window(np.zeros(0, dtype=np.float32)))
-    stream.close()
+        # A recognizer in another process knows when it has been asked to hear something. The
+        # thread ends what it began also where nobody waits for it any more.
+        await asyncio.to_thread(_try_out, recognizer, options)
+    else:
+        recognizer.open_stream(options).close()
+
+
+def _try_out(recognizer: Recognizer, options: DecodeOptions) -> None:
+    stream = recognizer.open_stream(options)
+    try:
+        stream.interim(Window(np.zeros(0, dtype=np.float32)))
+    finally:
+        stream.close()
 
 
 async def _feed(live: LiveStream, blocks: Iterator[bytes]) -> None:

@@ -171,7 +171,8 @@ class LiveStream:
         if self._turn is not None:
             _, future = self._turn
             if not future.cancel():
-                await asyncio.wait([asyncio.wrap_future(future)])
+                # What it raises is nobody's any more.
+                await asyncio.gather(asyncio.wrap_future(future), return_exceptions=True)
             self._turn = None
         self._leave_segment()
         self._foresight.end(is_done=self._session.is_done)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import numpy as np
 import pytest
 
 from service.core.audio import AudioFormat
 from service.core.events import Event, FinalResult, FlushDone
+from service.core.hypothesis import Phrase
 from service.core.vad import EnergyDetector
 from service.engine.engine import Engine, Model
 from service.engine.request import StreamRequest
@@ -113,6 +115,56 @@ async def test_a_cancelled_stream_frees_everything(gated):
         await running
     await engine.slots.wait_until_free(50)
     assert recognizer.open == 0
+
+
+async def test_a_decode_that_fails_when_its_stream_has_gone_is_not_complained_of(gated):
+    """What it raises is for nobody any more; the event loop finds no exception left over."""
+    recognizer, engine = gated
+    recognizer.error = ArithmeticError("too late")
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    async with engine.stream(StreamRequest()) as live:
+        await live.audio(pcm(UTTERANCE))
+        await asyncio.to_thread(recognizer.begun.wait)
+        loop.call_later(0.05, recognizer.gate.set)
+    # A thread holds on to its newest decode.
+    engine.close()
+    gc.collect()
+    assert complaints == []
+
+
+WITH_PHRASES = StreamRequest(phrases=(Phrase("alfa", 1.0),))
+
+
+async def test_phrases_that_fail_their_trial_leave_no_stream_open(gated):
+    """They are tried out before the stream has a slot; what was opened for it is closed."""
+    recognizer, engine = gated
+    recognizer.error = ArithmeticError("no such phrase")
+    recognizer.gate.set()
+    with pytest.raises(ArithmeticError):
+        async with engine.stream(WITH_PHRASES):
+            pass
+    assert (recognizer.open, recognizer.opened) == (0, 1)
+
+
+async def test_a_cancelled_trial_of_phrases_leaves_no_stream_open(gated):
+    """Once the thread that tries them out is done, what was opened for it is closed."""
+    recognizer, engine = gated
+    opening = asyncio.create_task(_open(engine))
+    await asyncio.to_thread(recognizer.begun.wait)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert recognizer.open == 1
+    recognizer.gate.set()
+    assert await asyncio.to_thread(recognizer.closed.wait, 30)
+    assert (recognizer.open, recognizer.opened) == (0, 1)
+
+
+async def _open(engine: Engine) -> None:
+    async with engine.stream(WITH_PHRASES):
+        pass
 
 
 async def test_each_segment_has_a_stream_of_its_own(gated):
