@@ -20,10 +20,9 @@ from service.core.session import RecognitionSession
 from service.core.vad import DetectorFactory
 from service.engine.observer import NOBODY, StreamObserver
 from service.engine.recording import open_recording
-from service.engine.refusals import UnavailableError
 from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
-from service.engine.slots import Slots
+from service.engine.slots import Refusal, Slots
 from service.engine.soundness import Soundness
 from service.engine.stream import MAX_BACKLOG_S, LiveStream
 from service.recognizers.base import Batching, Recognizer
@@ -237,11 +236,11 @@ class Engine:
         if not self.failure.done():
             self.failure.set_result(problem)
 
-    def fail(self, error: UnavailableError) -> None:
+    def fail(self, cause: Refusal) -> None:
         """End every stream with this error, at once, and admit no more."""
-        self.slots.refuse(error)
+        self.slots.refuse(cause)
         for stream in self._streams:
-            stream.fail(error)
+            stream.fail(cause())
 
     async def _hear_noise(self, name: str) -> None:
         recognizer = self._models[name].recognizer
