@@ -78,7 +78,11 @@ class RecognitionSession:
         self._advance()
 
     def flush(self, flush_id: str) -> None:
-        """Make all audio so far final, then say so with a FlushDone."""
+        """Make final what has been said so far, then say so with a FlushDone.
+
+        Where nothing is being said, listening goes on as if it had not been called: a soft
+        beginning that lies before it is not lost.
+        """
         self._require_open()
         self._close_all()
         self._decoding.mark(FlushDone(flush_id))

@@ -131,7 +131,7 @@ class LiveStream:
             await asyncio.sleep(0)
 
     async def flush(self, flush_id: str) -> None:
-        """Make all audio so far final and say so."""
+        """Make final what has been said so far, and say so."""
         await self._room()
         if not self._is_finished:
             self._session.flush(flush_id)

@@ -78,6 +78,17 @@ def test_flushes_are_answered_at_once_where_nothing_is_said():
     assert flushes == [update.event for update in driver.updates]
 
 
+def test_a_flush_before_speech_leaves_its_lead_to_it():
+    """A segment behind a flush may begin before it, as far back as final_offset and no further."""
+    driver = Driver()
+    driver.session.feed(pcm(quiet(1_000)))
+    driver.session.flush("in silence")
+    driver.run([pcm(tones("alfa"))])
+    (flushed_s,) = (u.cursors.final_s for u in driver.updates if isinstance(u.event, FlushDone))
+    (final,) = driver.finals
+    assert flushed_s * 16_000 <= final.start_samples < 16_000
+
+
 def test_each_flush_waits_for_the_finals_before_it_alone():
     """Flushes behind several segments: each is answered behind its own, and counted until then."""
     driver = Driver(interim_results=False, speculation=False)
