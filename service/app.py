@@ -176,7 +176,7 @@ class RunningServer:
     async def fail(self) -> None:
         """Tell everyone that nothing is recognized here any more, and leave time to hear it."""
         self.health.set((*TAKES_STREAMS, LIVENESS), is_serving=False)
-        self.engine.fail(EngineFailedError())
+        self.engine.fail(EngineFailedError)
         await asyncio.sleep(LAST_WORDS_S)
 
 

@@ -97,7 +97,9 @@ class Decoding:
         self._audio = audio
         self._emit = emit
         self._history = SpeechHistory(round(rules.longest_window_s * SAMPLE_RATE_HZ))
-        self._due: deque[Segment | FlushDone] = deque()
+        self._due: deque[tuple[Segment, list[FlushDone]]] = deque()
+        """Segments that want their finals, each with the flushes that its final answers."""
+        self._waiting_flushes = 0
         self._open: OpenSegment | None = None
         self._growing: GrowingSegment | None = None
         self._heard_samples = 0
@@ -109,14 +111,17 @@ class Decoding:
     @property
     def due_since_samples(self) -> int | None:
         """Begin of the oldest segment that still wants its final; None if none does."""
-        starts = (item.start_samples for item in self._due if isinstance(item, Segment))
-        return next(starts, None)
+        return self._due[0][0].start_samples if self._due else None
 
     @property
     def due_segment_id(self) -> int | None:
         """The oldest segment that still wants its final; None if none does."""
-        ids = (item.segment_id for item in self._due if isinstance(item, Segment))
-        return next(ids, None)
+        return self._due[0][0].segment_id if self._due else None
+
+    @property
+    def waiting_flushes(self) -> int:
+        """Flushes that are answered once the finals before them are out."""
+        return self._waiting_flushes
 
     @property
     def heard_samples(self) -> int:
@@ -131,24 +136,22 @@ class Decoding:
     def close(self, segment: Segment) -> None:
         """Want the final of a segment that has ended."""
         self._open = None
-        self._due.append(segment)
+        self._due.append((segment, []))
 
     def mark(self, flush: FlushDone) -> None:
-        """Want this said once all finals so far are out."""
-        self._due.append(flush)
+        """Say this once all finals so far are out."""
+        if not self._due:
+            self._emit(flush)
+            return
+        _, flushes = self._due[-1]
+        flushes.append(flush)
+        self._waiting_flushes += 1
 
     def advance(self, open_segment: OpenSegment | None) -> None:
         """Answer what can be answered."""
         self._open = open_segment
-        while self._due:
-            head = self._due[0]
-            if isinstance(head, FlushDone):
-                self._due.popleft()
-                self._emit(head)
-            elif self._ahead is not None and self._ahead[0] == head:
-                self._finalize_next(head, self._ahead[1])
-            else:
-                break
+        while self._due and self._ahead is not None and self._ahead[0] == self._due[0][0]:
+            self._finalize_next(self._ahead[1])
 
     @property
     def wanted(self) -> JobKind | None:
@@ -184,7 +187,7 @@ class Decoding:
             return
         if job.kind is JobKind.FINAL:
             self._throw_away()
-            self._finalize_next(job.segment, hypothesis)
+            self._finalize_next(hypothesis)
             return
         if job.kind is JobKind.SPECULATIVE_FINAL:
             self._ahead = (job.segment, hypothesis)
@@ -195,8 +198,7 @@ class Decoding:
         if self._job is not None:
             return None
         if self._due:
-            head = self._due[0]
-            return (JobKind.FINAL, head) if isinstance(head, Segment) else None
+            return JobKind.FINAL, self._due[0][0]
         if self._open is None:
             return None
         segment = self._open.so_far
@@ -273,23 +275,27 @@ class Decoding:
         if result is not None:
             self._emit(result)
 
-    def _finalize_next(self, segment: Segment, hypothesis: Hypothesis) -> None:
-        self._due.popleft()
+    def _finalize_next(self, hypothesis: Hypothesis) -> None:
+        segment, flushes = self._due.popleft()
         self._heard_samples = max(self._heard_samples, segment.end_samples)
         self._ahead = None
         if self._rules.left_context:
             samples = self._audio.copy(segment.start_samples, segment.end_samples)
             self._history.append(ContextSegment(samples, hypothesis.text))
-        if not hypothesis.words:
-            return
-        self._emit(
-            FinalResult(
-                segment_id=segment.segment_id,
-                text=hypothesis.text,
-                words=hypothesis.words,
-                start_samples=segment.start_samples,
-                end_samples=segment.end_samples,
-                confidence=hypothesis.confidence,
-                alternatives=hypothesis.alternatives,
-            )
-        )
+        if hypothesis.words:
+            self._emit(_final_result(segment, hypothesis))
+        self._waiting_flushes -= len(flushes)
+        for flush in flushes:
+            self._emit(flush)
+
+
+def _final_result(segment: Segment, hypothesis: Hypothesis) -> FinalResult:
+    return FinalResult(
+        segment_id=segment.segment_id,
+        text=hypothesis.text,
+        words=hypothesis.words,
+        start_samples=segment.start_samples,
+        end_samples=segment.end_samples,
+        confidence=hypothesis.confidence,
+        alternatives=hypothesis.alternatives,
+    )

@@ -50,7 +50,10 @@ class FinalResult:
 
 @dataclass(frozen=True, slots=True)
 class FlushDone:
-    """All audio before the flush is final."""
+    """Every segment that began before the flush is final.
+
+    Audio in which no speech had been found may still become the lead of the next one.
+    """
 
     flush_id: str
 

@@ -116,6 +116,8 @@ class Segmenter:
 
     def cut_samples(self, limit_samples: int) -> int:
         """Where the segment ends if its audio is cut at ``limit_samples``."""
+        if self.start_samples is not None:
+            limit_samples = min(limit_samples, self.start_samples + self._longest_samples)
         if self._pause_samples is None:
             return limit_samples
         return min(limit_samples, self._pause_samples + self._hangover_samples)
@@ -186,12 +188,14 @@ class Segmenter:
         )
 
     def _quietest_samples(self, start_samples: int) -> int:
-        """Middle of the quietest three frames in the later half of the segment."""
+        """Middle of the quietest three frames in the later half of the longest segment.
+
+        More may have been heard: speech that was long uncertain begins that long ago.
+        """
         half_samples = start_samples + self._longest_samples // 2
         first = max(0, (half_samples - self.speech_start_samples) // FRAME_SAMPLES)
-        sums = [
-            sum(self._loudness[index : index + 3])
-            for index in range(first, len(self._loudness) - 2)
-        ]
+        longest_end_samples = start_samples + self._longest_samples
+        frames = (longest_end_samples - self.speech_start_samples) // FRAME_SAMPLES
+        sums = [sum(self._loudness[index : index + 3]) for index in range(first, frames - 2)]
         quietest = first + sums.index(min(sums))
         return self.speech_start_samples + (quietest * 2 + 3) * FRAME_SAMPLES // 2

@@ -78,7 +78,11 @@ class RecognitionSession:
         self._advance()
 
     def flush(self, flush_id: str) -> None:
-        """Make all audio so far final, then say so with a FlushDone."""
+        """Make final what has been said so far, then say so with a FlushDone.
+
+        Where nothing is being said, listening goes on as if it had not been called: a soft
+        beginning that lies before it is not lost.
+        """
         self._require_open()
         self._close_all()
         self._decoding.mark(FlushDone(flush_id))
@@ -145,6 +149,11 @@ class RecognitionSession:
         if due_since_samples is None:
             return 0.0
         return (self._audio.end_samples - due_since_samples) / SAMPLE_RATE_HZ
+
+    @property
+    def waiting_flushes(self) -> int:
+        """Flushes that wait for the finals before them."""
+        return self._decoding.waiting_flushes
 
     @property
     def cursors(self) -> Cursors:

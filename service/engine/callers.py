@@ -48,10 +48,6 @@ class Callers:
         self._open: Counter[str] = Counter()
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def open_streams(self, caller: Caller) -> int:
-        """Count the streams that this caller has open."""
-        return self._open.get(caller.identity, 0)
-
     @contextmanager
     def admit(self, caller: Caller) -> Iterator[None]:
         """Count a stream of this caller while the block runs; also a refused one is a start.

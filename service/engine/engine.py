@@ -20,10 +20,9 @@ from service.core.session import RecognitionSession
 from service.core.vad import DetectorFactory
 from service.engine.observer import NOBODY, StreamObserver
 from service.engine.recording import open_recording
-from service.engine.refusals import UnavailableError
 from service.engine.request import StreamRequest, decode_options, session_config
 from service.engine.scheduler import Scheduler
-from service.engine.slots import Slots
+from service.engine.slots import Refusal, Slots
 from service.engine.soundness import Soundness
 from service.engine.stream import MAX_BACKLOG_S, LiveStream
 from service.recognizers.base import Batching, Recognizer
@@ -157,7 +156,7 @@ class Engine:
         recognizer = self._models[name].recognizer
         options = decode_options(request, name, recognizer.capabilities)
         config = session_config(request, recognizer.capabilities, self._interim_interval_s)
-        await _try_out(recognizer, options)
+        await _check_options(recognizer, options)
         with self.slots.lease():
             session = RecognitionSession(config, self._new_detector)
             live = LiveStream(
@@ -237,11 +236,11 @@ class Engine:
         if not self.failure.done():
             self.failure.set_result(problem)
 
-    def fail(self, error: UnavailableError) -> None:
+    def fail(self, cause: Refusal) -> None:
         """End every stream with this error, at once, and admit no more."""
-        self.slots.refuse(error)
+        self.slots.refuse(cause)
         for stream in self._streams:
-            stream.fail(error)
+            stream.fail(cause())
 
     async def _hear_noise(self, name: str) -> None:
         recognizer = self._models[name].recognizer
@@ -254,13 +253,22 @@ class Engine:
                 model.recognizer.close()
 
 
-async def _try_out(recognizer: Recognizer, options: DecodeOptions) -> None:
+async def _check_options(recognizer: Recognizer, options: DecodeOptions) -> None:
     """Have refused now, not at the first speech, what only the recognizer knows to be wrong."""
-    stream = recognizer.open_stream(options)
     if options.phrases:
-        # A recognizer in another process knows when it has been asked to hear something.
-        await asyncio.to_thread(stream.interim, Window(np.zeros(0, dtype=np.float32)))
-    stream.close()
+        # A recognizer in another process knows when it has been asked to hear something. The
+        # thread ends what it began also where nobody waits for it any more.
+        await asyncio.to_thread(_try_out, recognizer, options)
+    else:
+        recognizer.open_stream(options).close()
+
+
+def _try_out(recognizer: Recognizer, options: DecodeOptions) -> None:
+    stream = recognizer.open_stream(options)
+    try:
+        stream.interim(Window(np.zeros(0, dtype=np.float32)))
+    finally:
+        stream.close()
 
 
 async def _feed(live: LiveStream, blocks: Iterator[bytes]) -> None:

@@ -91,6 +91,8 @@ class Scheduler:
         self._decodes = decodes
         self._interims = 0
         self._utilization = Utilization(UTILIZATION_S)
+        self._overdue: asyncio.TimerHandle | None = None
+        """When the next interim will have waited for long, where a thread is idle for it."""
         self._is_closed = False
 
     @property
@@ -141,6 +143,7 @@ class Scheduler:
         self._is_closed = True
         for line in self._lines:
             line.clear()
+        self._await_overdue()
         return self._pool.close(timeout_s)
 
     def _fill(self) -> None:
@@ -156,6 +159,17 @@ class Scheduler:
                 turn.future.set_result(None)
                 continue
             self._start(urgency, decode, turn.future)
+        self._await_overdue()
+
+    def _await_overdue(self) -> None:
+        """See that an interim which leaves the last thread to finals has it when it is overdue."""
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+        due_s = self._lines[INTERIM].due_s
+        if self._idle and due_s is not None:
+            left_s = due_s + RARE_S - self._clock()
+            self._overdue = asyncio.get_running_loop().call_later(left_s, self._fill)
 
     def _next(self) -> tuple[int, Turn] | None:
         """Take who may begin now out of the line."""

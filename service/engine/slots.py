@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from service.engine.refusals import DrainingError, ServerFullError, UnavailableError
+
+Refusal = Callable[[], UnavailableError]
+"""Makes an error anew for each call that is refused: raised again, one would hold on to all of
+them, by its traceback."""
 
 
 class Slots:
@@ -16,8 +20,8 @@ class Slots:
         """Admit at most so many at once."""
         self._limit = limit
         self._taken = 0
-        self._closed_by: UnavailableError | None = None
-        self._closing: asyncio.Future[UnavailableError] | None = None
+        self._closed_by: Refusal | None = None
+        self._closing: asyncio.Future[Refusal] | None = None
         self._all_free = asyncio.Event()
         self._all_free.set()
 
@@ -27,7 +31,7 @@ class Slots:
         return self._taken
 
     @property
-    def closing(self) -> asyncio.Future[UnavailableError]:
+    def closing(self) -> asyncio.Future[Refusal]:
         """Has the cause once no more are admitted; to wait for."""
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_future()
@@ -35,13 +39,13 @@ class Slots:
 
     def drain(self) -> None:
         """Admit no more, for the server is about to stop."""
-        self.refuse(DrainingError())
+        self.refuse(DrainingError)
 
-    def refuse(self, error: UnavailableError) -> None:
+    def refuse(self, cause: Refusal) -> None:
         """Admit no more, and give this as the cause."""
-        self._closed_by = error
+        self._closed_by = cause
         if not self.closing.done():
-            self.closing.set_result(error)
+            self.closing.set_result(cause)
 
     async def wait_until_free(self, timeout_s: float) -> bool:
         """Return when no slot is taken, or after the timeout; whether none is taken."""
@@ -56,7 +60,7 @@ class Slots:
             UnavailableError: none can be had: all are taken, or no more are given.
         """
         if self._closed_by is not None:
-            raise self._closed_by
+            raise self._closed_by()
         if self._taken >= self._limit:
             raise ServerFullError(
                 f"all {self._limit} streams of this server are taken; try again shortly, "

@@ -24,7 +24,8 @@ MAX_BACKLOG_S = 60.0
 the longest segments, so that the next one is heard while the last one is decoded."""
 
 MAX_UNREAD_UPDATES = 1_000
-"""Updates that may wait for a slow reader before no more audio is taken."""
+"""Updates that may wait, for a slow reader or for a final before them, before no more audio is
+taken."""
 
 SLICE_BYTES = 16_384
 """Audio that is listened to at a stretch before other streams have their turn:
@@ -130,7 +131,7 @@ class LiveStream:
             await asyncio.sleep(0)
 
     async def flush(self, flush_id: str) -> None:
-        """Make all audio so far final and say so."""
+        """Make final what has been said so far, and say so."""
         await self._room()
         if not self._is_finished:
             self._session.flush(flush_id)
@@ -170,7 +171,8 @@ class LiveStream:
         if self._turn is not None:
             _, future = self._turn
             if not future.cancel():
-                await asyncio.wait([asyncio.wrap_future(future)])
+                # What it raises is nobody's any more.
+                await asyncio.gather(asyncio.wrap_future(future), return_exceptions=True)
             self._turn = None
         self._leave_segment()
         self._foresight.end(is_done=self._session.is_done)
@@ -182,11 +184,14 @@ class LiveStream:
             self._pump()
 
     async def _room(self) -> None:
-        while (
-            self._session.backlog_s > self._max_backlog_s or len(self._outbox) > MAX_UNREAD_UPDATES
-        ) and not (self._is_closed or self._is_finished):
+        while not (self._is_closed or self._is_finished or self._has_room):
             self._progress.clear()
             await self._progress.wait()
+
+    @property
+    def _has_room(self) -> bool:
+        waiting = len(self._outbox) + self._session.waiting_flushes
+        return self._session.backlog_s <= self._max_backlog_s and waiting <= MAX_UNREAD_UPDATES
 
     def _pump(self) -> None:
         """Pass on what the session has to tell, and start what it wants done."""

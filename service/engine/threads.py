@@ -19,11 +19,6 @@ class Pool(Protocol):
     """Where decodes are done, so many at once."""
 
     @property
-    def size(self) -> int:
-        """How many at once."""
-        ...
-
-    @property
     def is_alive(self) -> bool:
         """Whether it can still do them."""
         ...
@@ -77,11 +72,6 @@ class DecodeThreads:
         ]
         for thread in self._threads:
             thread.start()
-
-    @property
-    def size(self) -> int:
-        """How many decodes run at once, at most."""
-        return len(self._threads)
 
     @property
     def is_alive(self) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from protos.asr.v1 import asr_pb2
 from service.core.errors import InvalidFieldError, ProtocolViolationError
-from service.engine.refusals import FirstMessageLateError, UnavailableError
+from service.engine.refusals import FirstMessageLateError
+from service.engine.slots import Refusal
 from service.engine.stream import LiveStream
 from service.rpc import convert
 from service.rpc.limits import MAX_FLUSH_ID_CHARACTERS, MAX_SILENCE_S, Limits
@@ -47,17 +48,18 @@ class Intake:
         """Since when the next message is waited for, on the loop's clock; None while a
         message is worked on, or no more are wanted."""
 
-    async def first(self, closing: asyncio.Future[UnavailableError]) -> bytes | None:
+    async def first(self, closing: asyncio.Future[Refusal]) -> bytes | None:
         """Wait for the first message; None if the client half-closed without one.
 
         Raises:
             FirstMessageLateError: it did not come in time.
-            UnavailableError: the result of ``closing``, which came before.
+            UnavailableError: the cause that ``closing`` has, which came before.
         """
         reading = await self._first_within(self._limits.first_message_s, closing)
         if not reading.done():
             if closing.done():
-                raise closing.result()
+                refusal = closing.result()
+                raise refusal()
             raise FirstMessageLateError(self._limits.first_message_s)
         return reading.result()
 
@@ -109,7 +111,7 @@ class Intake:
         await self.stop()
 
     async def _first_within(
-        self, limit_s: float, *others: asyncio.Future[UnavailableError]
+        self, limit_s: float, *others: asyncio.Future[Refusal]
     ) -> asyncio.Task[bytes | None]:
         reading = asyncio.create_task(self._next())
         self._reading = reading

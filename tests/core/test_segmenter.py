@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.core.endpointing import Endpointing
@@ -115,24 +115,49 @@ def test_disabled_endpointing_waits_for_the_longest_duration():
     assert Step.TOO_LONG is _push(segmenter, 0.0, _frames(2.0))
 
 
+def test_speech_that_was_long_uncertain_is_not_cut_too_late():
+    """Speech that becomes certain only behind its longest duration is cut before that, at its
+    quietest point, and goes on there; also where a flush cuts it."""
+    segmenter = _segmenter(max_segment_s=2.0)
+    assert Step.NOTHING is _push(segmenter, 0.7, _frames(1.5))
+    assert Step.NOTHING is _push(segmenter, 0.7, 3, loudness=0.5)
+    assert Step.NOTHING is _push(segmenter, 0.7, _frames(3.0))
+    assert Step.SPEECH_STARTED is _push(segmenter, 0.9, 1)
+    assert segmenter.start_samples == 0
+    assert segmenter.cut_samples(segmenter.position_samples) == 32_000
+    assert Step.TOO_LONG is _push(segmenter, 0.9, 1)
+    assert pytest.approx(1.5 + 1.5 * FRAME_S, abs=FRAME_S) == segmenter.end_samples / 16_000
+
+
+PROBABILITIES = st.sampled_from([0.0, 0.4, 0.6, 0.7, 0.9]) | st.floats(0, 1)
+RUNS = st.tuples(PROBABILITIES, st.sampled_from([1, 2, 10, 60, 150]))
+"""As a detector goes: the same for a while. Otherwise nothing would be uncertain for seconds."""
+
+
 @given(
-    probabilities=st.lists(st.floats(0, 1), max_size=1_500),
+    runs=st.lists(RUNS, max_size=20),
+    loudness=st.sampled_from([None, 1.0]),
     silence_s=st.floats(0.1, 3.0),
-    longest_s=st.floats(2.0, 28.0),
+    longest_s=st.sampled_from([2.0, 3.0]) | st.floats(2.0, 28.0),
 )
-def test_every_stretch_moves_on_and_no_segment_is_too_long(probabilities, silence_s, longest_s):
+@example(runs=[(0.7, 150), (0.9, 2)], loudness=None, silence_s=0.8, longest_s=2.0)
+def test_every_stretch_moves_on_and_no_segment_is_too_long(runs, loudness, silence_s, longest_s):
     """Whatever the detector says: stretches lie in order, segments within their bounds."""
     rules = Endpointing(silence_s, longest_s).resolve(28.0)
     segmenter = Segmenter(rules, 7)
-    for probability in probabilities:
-        step = segmenter.push(probability, probability)
+    longest_samples = round(longest_s * 16_000)
+    for probability in (probability for probability, frames in runs for _ in range(frames)):
+        step = segmenter.push(probability, probability if loudness is None else loudness)
+        start_samples = segmenter.start_samples
+        if start_samples is not None:
+            assert segmenter.origin_samples <= start_samples
+            so_far_samples = segmenter.cut_samples(segmenter.position_samples) - start_samples
+            assert 0 < so_far_samples <= longest_samples
         if step in (Step.NOTHING, Step.SPEECH_STARTED):
             continue
         assert segmenter.origin_samples < segmenter.end_samples <= segmenter.position_samples
-        if segmenter.start_samples is not None:
-            assert segmenter.origin_samples <= segmenter.start_samples
-            length = segmenter.end_samples - segmenter.start_samples
-            assert 0 < length <= round(longest_s * 16_000)
+        if start_samples is not None:
+            assert 0 < segmenter.end_samples - start_samples <= longest_samples
         segmenter = Segmenter(rules, segmenter.end_samples)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.core.endpointing import Endpointing
-from service.core.events import FlushDone, SpeechEnded, SpeechStarted
+from service.core.events import FinalResult, FlushDone, SpeechEnded, SpeechStarted
 from tests.driver import Driver
 from tests.tones import TWO_UTTERANCES, in_pieces, pcm, quiet, tones
 
@@ -76,6 +76,37 @@ def test_flushes_are_answered_at_once_where_nothing_is_said():
     driver.work()
     flushes = [FlushDone("none"), FlushDone("silence"), FlushDone("again")]
     assert flushes == [update.event for update in driver.updates]
+
+
+def test_a_flush_before_speech_leaves_its_lead_to_it():
+    """A segment behind a flush may begin before it, as far back as final_offset and no further."""
+    driver = Driver()
+    driver.session.feed(pcm(quiet(1_000)))
+    driver.session.flush("in silence")
+    driver.run([pcm(tones("alfa"))])
+    (flushed_s,) = (u.cursors.final_s for u in driver.updates if isinstance(u.event, FlushDone))
+    (final,) = driver.finals
+    assert flushed_s * 16_000 <= final.start_samples < 16_000
+
+
+def test_each_flush_waits_for_the_finals_before_it_alone():
+    """Flushes behind several segments: each is answered behind its own, and counted until then."""
+    driver = Driver(interim_results=False, speculation=False)
+    for word in ("alfa", "bravo"):
+        driver.session.feed(pcm(tones(word)))
+        driver.session.flush(f"{word} one")
+        driver.session.flush(f"{word} two")
+    assert driver.session.waiting_flushes == 4
+    driver.work_once()
+    assert driver.session.waiting_flushes == 2
+    driver.work()
+    assert driver.session.waiting_flushes == 0
+    said = [
+        event.text if isinstance(event, FinalResult) else event.flush_id
+        for event in (update.event for update in driver.updates)
+        if isinstance(event, FinalResult | FlushDone)
+    ]
+    assert said == ["alfa", "alfa one", "alfa two", "bravo", "bravo one", "bravo two"]
 
 
 def test_single_utterance_ends_with_the_first_endpoint():

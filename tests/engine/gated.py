@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
@@ -15,12 +16,15 @@ class GatedRecognizer:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.begun = threading.Event()
+        self.closed = threading.Event()
+        self.error: Exception | None = None
+        """What decodes raise."""
         self.open = 0
         self.opened = 0
 
     @property
     def capabilities(self) -> Capabilities:
-        return ScriptedRecognizer().capabilities
+        return replace(ScriptedRecognizer().capabilities, phrases=True)
 
     def open_stream(self, options: DecodeOptions) -> GatedStream:
         self.open += 1
@@ -44,9 +48,12 @@ class GatedStream:
         self.recognizer.begun.set()
         self.recognizer.gate.wait()
         assert self.is_open, "decoded after close"
+        if self.recognizer.error is not None:
+            raise self.recognizer.error
         return self.scripted.final(window)
 
     def close(self) -> None:
         if self.is_open:
             self.recognizer.open -= 1
         self.is_open = False
+        self.recognizer.closed.set()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.virtual_time import VirtualLoop
 from service.core.decoding import JobKind
 from service.engine.scheduler import RARE_S, SPARE_UTILIZATION, Scheduler, Utilization
 
@@ -37,10 +38,10 @@ class ManualPool:
 class Bench:
     """A scheduler, its pool and its clock."""
 
-    def __init__(self, decodes: int) -> None:
+    def __init__(self, decodes: int, clock: Callable[[], float] | None = None) -> None:
         self.now_s = 1_000.0
         self.pool = ManualPool(decodes)
-        self.scheduler = Scheduler("test", decodes, self.pool, lambda: self.now_s)
+        self.scheduler = Scheduler("test", decodes, self.pool, clock or (lambda: self.now_s))
         self.begun: list[str] = []
         """Names, in the order in which they were begun."""
         self.had_time: list[bool] = []
@@ -231,6 +232,48 @@ async def test_an_interim_that_waits_for_long_may_use_every_thread():
     bench.now_s += RARE_S
     await bench.wants("ahead", AHEAD)
     assert bench.begun == ["interim 0", "interim 1"]
+
+
+@pytest.fixture
+def loop():
+    """An event loop in virtual time."""
+    loop = VirtualLoop()
+    yield loop
+    loop.close()
+
+
+def test_an_interim_that_waits_for_long_begins_though_nothing_else_happens(loop):
+    """It waits for nobody to line up or to end, where a thread is idle; one that has left the
+    line does not begin."""
+
+    async def run() -> list[str]:
+        bench = Bench(2, loop.time)
+        await bench.wants("running", INTERIM)
+        superseded = await bench.wants("superseded", INTERIM)
+        await asyncio.sleep(RARE_S / 3)
+        await bench.wants("waiting", INTERIM)
+        superseded.cancel()
+        await asyncio.sleep(0.9 * RARE_S)
+        assert bench.begun == ["running"]
+        await asyncio.sleep(0.2 * RARE_S)
+        return bench.begun
+
+    assert loop.run_until_complete(run()) == ["running", "waiting"]
+
+
+def test_a_closed_scheduler_waits_for_no_interim(loop):
+    """It leaves no timer behind."""
+
+    async def run() -> None:
+        bench = Bench(2, loop.time)
+        await bench.wants("running", INTERIM)
+        await bench.wants("waiting", INTERIM)
+        bench.scheduler.close()
+
+    loop.run_until_complete(run())
+    with pytest.raises(RuntimeError, match="everything waits"):
+        loop.run_until_complete(loop.create_future())
+    assert loop.time() == 0.0
 
 
 async def test_there_is_time_for_long_interims_only_where_nobody_needs_the_thread():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from service.engine.refusals import DrainingError, ServerFullError
@@ -28,3 +31,22 @@ async def test_a_draining_server_admits_none():
     with pytest.raises(DrainingError), slots.lease():
         pass
     await slots.wait_until_free(0)
+
+
+async def test_refused_calls_leave_nothing_behind():
+    """However many calls a draining server refuses, none of their frames stays reachable."""
+    slots = Slots(5)
+    slots.drain()
+
+    class Request:
+        """What a call holds."""
+
+    def refused() -> weakref.ref[Request]:
+        request = Request()
+        with pytest.raises(DrainingError):
+            slots.check()
+        return weakref.ref(request)
+
+    requests = [refused() for _ in range(50)]
+    gc.collect()
+    assert not any(request() for request in requests)

@@ -94,7 +94,7 @@ async def _malformed(_: Stub, running: RunningServer) -> None:
 
 
 async def _engine_failed(stub: Stub, running: RunningServer) -> None:
-    running.engine.slots.refuse(EngineFailedError())
+    running.engine.slots.refuse(EngineFailedError)
     await recognize(stub, [config()])
 
 

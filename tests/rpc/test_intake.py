@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 
+import pytest
+
+from service.engine.refusals import DrainingError
+from service.engine.slots import Slots
 from service.rpc.intake import Intake
 from service.rpc.limits import Limits
 from tests.rpc.streams import audio, config
@@ -74,3 +80,21 @@ async def test_an_end_is_an_end():
 
     async with asyncio.timeout(30), Intake(nobody(), Limits(first_message_s=0)) as intake:
         await intake.hear_out()
+
+
+async def test_who_is_refused_while_the_config_is_awaited_leaves_nothing_behind():
+    """However many calls wait for their configs when a server stops, none stays reachable."""
+    slots = Slots(5)
+
+    async def refused() -> weakref.ref[Intake]:
+        async with _intake(Talker(0)) as intake:
+            with pytest.raises(DrainingError):
+                await intake.first(slots.closing)
+            return weakref.ref(intake)
+
+    calls = [asyncio.create_task(refused()) for _ in range(50)]
+    await asyncio.sleep(0)
+    slots.drain()
+    intakes = await asyncio.gather(*calls)
+    gc.collect()
+    assert not any(intake() for intake in intakes)
