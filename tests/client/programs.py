@@ -16,9 +16,13 @@ ROOT = Path(__file__).parents[2]
 
 
 async def start(
-    module: str, *arguments: str, stdin: IO[bytes] | int | None = None, **environment: str
+    module: str,
+    *arguments: str,
+    stdin: IO[bytes] | int | None = None,
+    stdout: IO[bytes] | int = PIPE,
+    **environment: str,
 ) -> Process:
-    """Start a program with its output in pipes."""
+    """Start a program with its output in pipes, unless told otherwise."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -27,7 +31,7 @@ async def start(
         cwd=ROOT,
         env={**os.environ, **environment},
         stdin=stdin,
-        stdout=PIPE,
+        stdout=stdout,
         stderr=PIPE,
     )
 
@@ -36,7 +40,7 @@ async def outcome(process: Process) -> tuple[int, str, str]:
     """Wait for a program's end; returns its exit code, standard output and standard error."""
     output, complaints = await process.communicate()
     assert process.returncode is not None
-    return process.returncode, output.decode(), complaints.decode()
+    return process.returncode, (output or b"").decode(), complaints.decode()
 
 
 async def run(
