@@ -46,7 +46,7 @@ def lay_out(demo: gr.Blocks, connect: Connect, folder: Path) -> None:
         heard = Hearing()
         trouble = ""
         try:
-            source = open_short(given(path))
+            source = await open_short(given(path))
         except SourceError as error:
             yield [problem(error), *no_files]
             return
@@ -105,6 +105,11 @@ def given(path: str | None) -> str:
 def problem(error: RecognitionError | SourceError) -> str:
     """Write an error as a sentence on the page."""
     sentence = sentence_of(error) if isinstance(error, RecognitionError) else readable(error)
+    return complaint(sentence)
+
+
+def complaint(sentence: str) -> str:
+    """Write what is wrong, for the page."""
     return f'<p class="problem" role="alert">{escape(sentence)}</p>'
 
 
