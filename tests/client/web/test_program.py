@@ -17,9 +17,10 @@ import pytest
 
 from client.cli import ExitCode
 from tests.client.fake_server import fake_server
-from tests.client.programs import outcome, start
+from tests.client.programs import outcome, start, write_tone
 from tests.client.web import browser
 from tests.ports import free_address
+from tests.rpc.streams import until
 
 pytest.importorskip("gradio", reason="the extra web is not installed")
 httpx = pytest.importorskip("httpx", reason="it comes with the extra web")
@@ -152,6 +153,29 @@ async def test_what_is_uploaded_goes_with_the_page(tmp_path):
         assert list(kept.rglob("tone.wav"))
         assert (await ended(process, signal.SIGTERM))[0] == 0
     assert not [path for path in kept.rglob("*") if path.is_file()]
+
+
+async def test_transcripts_are_not_kept_twice(tmp_path):
+    """Of a transcript to save there is the copy that goes after a day, and no other."""
+    browser.chromium()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    recording = write_tone(tmp_path / "tone.wav")
+    server = free_address()
+    async with (
+        fake_server(listen=server),
+        running("--server", server, TMPDIR=str(kept)) as (_, url, _),
+        browser.opened() as page,
+    ):
+        await browser.open_tab(page, url, "Recording")
+        await browser.choose(page, recording)
+        await page.click("#recording-start")
+        await page.wait_for_selector(".result audio")
+        await until(lambda: len(list(kept.rglob("tone.txt"))) == 1)
+        assert list(kept.glob("*/uploads/*/tone.txt"))
+        async with page.expect_download() as download:
+            await page.get_by_text("Save TXT").click()
+        assert (await (await download.value).path()).read_text() == "32000 bytes\n"
 
 
 async def test_strangers_are_kept_out():
