@@ -1,8 +1,7 @@
 """How a connection to a server behaves: keep-alive, retries and limits, as gRPC options."""
 
 from dataclasses import dataclass
-
-_LOOPBACK_HOSTS = ("127.", "localhost:", "[::1]:", "unix:")
+from ipaddress import ip_address
 
 
 @dataclass(frozen=True)
@@ -17,8 +16,17 @@ class KeepAlive:
 
 
 def is_loopback(server: str) -> bool:
-    """Whether a server's address is one of this machine alone."""
-    return server.startswith(_LOOPBACK_HOSTS)
+    """Whether a server's address is one of this machine alone.
+
+    A name is not looked up: 127.example.com may be anywhere.
+    """
+    host = server.rpartition(":")[0].strip("[]")
+    if host == "localhost" or server.startswith("unix:"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def channel_options(server: str, keep_alive: KeepAlive) -> list[tuple[str, str | int]]:

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(
             f"client.evaluate: {error.name} is not installed; "
-            "install it with: pip install 'streaming-speech[evaluate]'",
+            "install it with: python -m pip install -c constraints.txt -e '.[evaluate]'",
             file=sys.stderr,
         )
         return ExitCode.FAILED

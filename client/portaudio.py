@@ -24,7 +24,8 @@ class PortAudio:
             import sounddevice
         except ModuleNotFoundError:
             raise MicrophoneError(
-                "the microphone needs the package sounddevice: pip install '.[mic]'"
+                "the microphone needs the package sounddevice: "
+                "python -m pip install -c constraints.txt -e '.[mic]'"
             ) from None
         except OSError as error:
             raise MicrophoneError(

@@ -20,7 +20,7 @@ START_S = 180.0
 """For loading the model and its first decode, on a slow machine as well."""
 
 STOP_S = 20.0
-"""Longer than the grace that the server gives to open streams."""
+"""Longer than a server waits for load balancers, and gives open streams, in all."""
 
 
 class ServerError(Exception):
@@ -41,8 +41,15 @@ class Running:
 
 
 @contextmanager
-def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[Running]:
+def serving(
+    command: Sequence[str],
+    folder: Path,
+    log: IO[str],
+    stop_signal: signal.Signals = signal.SIGINT,
+) -> Iterator[Running]:
     """Run a server in this folder; stop it at the end.
+
+    By default as Ctrl-C does, which does not wait for load balancers.
 
     Raises:
         ServerError: it did not start, or ended with a code other than 0.
@@ -70,7 +77,7 @@ def serving(command: Sequence[str], folder: Path, log: IO[str]) -> Iterator[Runn
                 raise
             yield Running(address, server.pid)
         finally:
-            stop(server)
+            stop(server, stop_signal)
             pump.join(STOP_S)
     if server.returncode != 0:
         raise ServerError(f"The server ended with code {server.returncode}.", server.returncode)
@@ -100,11 +107,10 @@ def _wait_until_ready(server: subprocess.Popen[str], addresses: queue.Queue[str 
     return address
 
 
-def stop(server: subprocess.Popen[str]) -> None:
+def stop(server: subprocess.Popen[str], stop_signal: signal.Signals) -> None:
     """Ask the server to end, and make it end if it does not."""
     if server.poll() is None:
-        # As Ctrl-C, which does not wait for load balancers.
-        server.send_signal(signal.SIGINT)
+        server.send_signal(stop_signal)
     try:
         server.wait(timeout=STOP_S)
     except subprocess.TimeoutExpired:

@@ -9,9 +9,9 @@ from Python:
     tar xzf pypi-kenlm-0.1.20220713.tar.gz && cd pypi-kenlm-0.1.20220713
     g++ -O2 -DNDEBUG -DKENLM_MAX_ORDER=6 -I. -o build_binary lm/build_binary_main.cc \
         $(ls lm/*.cc util/*.cc util/double-conversion/*.cc | grep -v -e main.cc -e test.cc) -lrt
-    python3.8 -m venv /tmp/scorer
-    /tmp/scorer/bin/pip install ds_ctcdecoder==0.7.4
-    /tmp/scorer/bin/python -m scripts.build_deepspeech_scorer SPEECH... OUT.scorer \
+    python3.8 -m venv VENV
+    VENV/bin/pip install ds_ctcdecoder==0.7.4
+    VENV/bin/python -m scripts.build_deepspeech_scorer SPEECH... OUT.scorer \
         --build-binary pypi-kenlm-0.1.20220713/build_binary
 
 Each SPEECH is a folder that ``scripts.synthesize_small_speech`` wrote, named after its domain.

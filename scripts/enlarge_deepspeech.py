@@ -1,6 +1,6 @@
 """Makes the small DeepSpeech model as large as the published one, to measure with.
 
-    /tmp/training/bin/python -m scripts.enlarge_deepspeech OUT.pb [--cells 2048]
+    VENV/bin/python -m scripts.enlarge_deepspeech OUT.pb [--cells 2048]
 
 in the environment of ``scripts.train_small_deepspeech``. The cells of the small model stay as they
 are, and those that are added hear them and each other by random weights, but are not heard by

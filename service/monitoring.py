@@ -90,7 +90,7 @@ def _tracing(endpoint: str, stack: AsyncExitStack) -> Observer:
         raise StartError(
             ExitStatus.WRONG_SETTINGS,
             f"--otlp-endpoint needs OpenTelemetry ({error.name}); "
-            "install it with: pip install 'streaming-speech[otel]'",
+            "install it with: python -m pip install -c constraints.txt -e '.[otel]'",
         ) from error
     stack.callback(tracing.close)
     return tracing

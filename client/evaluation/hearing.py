@@ -50,9 +50,6 @@ class Final:
 class Hearing:
     """Everything that came of one clip."""
 
-    model: str
-    """As the server called it."""
-
     duration_s: float
     """Length of the audio; with pace, also when the half-close was due."""
 
@@ -89,7 +86,6 @@ async def hear(
     own_config.MergeFrom(config)
     pace = Pace(BYTES_PER_S, clock, start_s=start_s)
     begin_s = clock.now_s() if start_s is None else start_s
-    model = ""
     interims: list[Interim] = []
     finals: list[Final] = []
     async with client.stream(own_config) as stream:
@@ -98,8 +94,6 @@ async def hear(
         async for transcript in stream:
             at_s = clock.now_s() - begin_s
             match transcript.WhichOneof("event"):
-                case "stream_started":
-                    model = transcript.stream_started.model
                 case "interim_result":
                     result = transcript.interim_result
                     interims.append(
@@ -109,7 +103,6 @@ async def hear(
                     result = transcript.final_result
                     finals.append(Final(at_s, result.segment_id, result.text, _words(result)))
     return Hearing(
-        model=model,
         duration_s=len(pcm) / BYTES_PER_S,
         interims=tuple(interims),
         finals=tuple(finals),

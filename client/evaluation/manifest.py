@@ -60,7 +60,8 @@ def read_manifests(
     problems: list[Problem] = []
     for path in paths:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            # Not splitlines(): it breaks at characters that JSON allows within a string.
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             problems.append(_problem(str(path), f"the manifest cannot be read: {reason}"))

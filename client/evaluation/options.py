@@ -1,6 +1,7 @@
 """The command line of `python -m client.evaluate`."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -119,7 +120,8 @@ def _add_streaming_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--normalizer",
         choices=[str(name) for name in Normalizer],
-        help="how texts are made alike (default: english where --language is, otherwise basic)",
+        help="how texts are made alike (default: english where --language is English or not "
+        "given, otherwise basic)",
     )
 
 
@@ -141,11 +143,27 @@ def _add_comparison_options(group: argparse._ArgumentGroup) -> None:
 def _add_threshold_options(group: argparse._ArgumentGroup) -> None:
     for threshold in THRESHOLDS:
         group.add_argument(
-            f"--{threshold.option}", metavar=threshold.unit, type=float, help=threshold.help
+            f"--{threshold.option}",
+            metavar=threshold.unit,
+            type=_finite_number,
+            help=threshold.help,
         )
     group.add_argument(
-        f"--{WER_RISE}", metavar="POINTS", type=float, help="word error rate above the baseline's"
+        f"--{WER_RISE}",
+        metavar="POINTS",
+        type=_finite_number,
+        help="word error rate above the baseline's",
     )
+
+
+def _finite_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if math.isfinite(number):
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,6 +1,7 @@
 """From the command line to the report."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -45,6 +46,8 @@ def evaluate(arguments: Sequence[str] | None) -> int:
 
 async def _evaluate(options: argparse.Namespace) -> int:
     try:
+        for file in filter(None, (options.json, options.html)):
+            _check_writable(file)
         baseline = thresholds.read_baseline(options.baseline) if options.baseline else None
         clips, problems = _clips(options)
         entries = [entry for entry, _ in clips]
@@ -67,12 +70,13 @@ async def _evaluate(options: argparse.Namespace) -> int:
         return _complain(str(error), exit_code_of(error))
     problems += running.problems
     found = _report(options, systems, running, problems, baseline)
-    terminal.show(found)
     codes: list[int] = [problem.exit_code for problem in problems]
     codes += [thresholds.MISSED for verdict in found.verdicts if not verdict.met]
     codes += [ExitCode.INTERRUPTED] if interrupted else []
     codes += _write(options.json, lambda: report.to_json(found))
     codes += _write(options.html, lambda: make_page(found, _player(running)))
+    # Last: whatever becomes of standard output, the files are there.
+    codes += _show(found)
     return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.OK)
 
 
@@ -210,14 +214,40 @@ def _player(running: Run) -> Callable[[report.Clip], bytes | None]:
     return play
 
 
+def _check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, without leaving a trace of having tried."""
+    if path.is_dir():
+        reason = "it is a directory"
+    elif not path.parent.is_dir():
+        reason = f"there is no directory {path.parent}"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        reason = "it is not permitted"
+    else:
+        return
+    raise _RefusedError(f"{path} cannot be written: {reason}", ExitCode.FAILED)
+
+
 def _write(path: Path | None, content: Callable[[], str]) -> list[ExitCode]:
     """Write a file where one is wanted; returns the exit code of a failure."""
     if path is None:
         return []
     try:
-        path.write_text(content(), encoding="utf-8")
+        # Half a surrogate, as of a name that is not UTF-8, becomes what JSON calls it.
+        path.write_text(content(), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         return [_complain(f"{path} cannot be written: {error.strerror}", ExitCode.FAILED)]
+    return []
+
+
+def _show(found: report.Report) -> list[ExitCode]:
+    """Print the tables; returns the exit code of a failure."""
+    try:
+        terminal.show(found)
+    except BrokenPipeError:
+        # Whoever read them had enough.
+        return []
+    except OSError as error:
+        return [_complain(f"the tables cannot be printed: {error.strerror}", ExitCode.FAILED)]
     return []
 
 

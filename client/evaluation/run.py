@@ -57,12 +57,13 @@ def plan(
 ) -> list[Item]:
     """Put the clips in order: each under every condition, one system right after the other.
 
-    The systems take turns in going first, so that what changes on the machine meets all of them.
+    Under each condition the systems take turns in going first, clip by clip, so that what changes
+    on the machine meets all of them.
     """
     items: list[Item] = []
-    for entry, duration_s in clips:
-        for condition in conditions:
-            turn = len(items) // systems % systems
+    for entry_number, (entry, duration_s) in enumerate(clips):
+        for condition_number, condition in enumerate(conditions):
+            turn = (entry_number + condition_number) % systems
             items += [
                 Item(system, condition, entry, condition.duration_s(duration_s))
                 for system in [*range(turn, systems), *range(turn)]

@@ -1,5 +1,7 @@
 """A report for people at a terminal, and a bar while it is made."""
 
+import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,8 +44,28 @@ def progress(total_s: float) -> Iterator[Callable[[str, float], None]]:
 
 
 def show(report: Report) -> None:
-    """Print a report."""
+    """Print a report; what the encoding of standard output lacks is written in ASCII.
+
+    Raises:
+        OSError: Standard output takes no more.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Words and names are in any language.
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
+    # By itself rich would end the program where nobody reads any more.
+    with console.capture() as captured:
+        _print(console, report)
+    try:
+        sys.stdout.write(captured.get())
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more while it exits, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def _print(console: Console, report: Report) -> None:
     shown = [tables.accuracy_table(report)]
     if any(len(result.groups) > 1 for result in report.results):
         shown.append(tables.groups_table(report))
@@ -57,7 +79,7 @@ def show(report: Report) -> None:
         if table.rows:
             console.print(_drawing(table))
     for result in report.results:
-        if line := _errors_line(result):
+        if line := _errors_line(result, "->" if console.options.ascii_only else "→"):
             console.print(line)
     for name, method in report.methods.items():
         console.print(Text(f"{name}: {method}", style="dim"))
@@ -82,9 +104,9 @@ def _drawing(table: tables.Table) -> Drawing:
 _STYLES = {"met": "green", "MISSED": "bold red"}
 
 
-def _errors_line(result: Result) -> Text | None:
+def _errors_line(result: Result, arrow: str) -> Text | None:
     parts = [
-        ("substituted", [f"{c.said} → {c.heard}{_times(c)}" for c in result.substitutions]),
+        ("substituted", [f"{c.said} {arrow} {c.heard}{_times(c)}" for c in result.substitutions]),
         ("inserted", [f"{c.heard}{_times(c)}" for c in result.insertions]),
         ("deleted", [f"{c.said}{_times(c)}" for c in result.deletions]),
     ]

@@ -15,7 +15,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         print(
             f"client.web: {error.name} is missing; install the extra: "
-            "pip install 'streaming-speech[web]'",
+            "python -m pip install -c constraints.txt -e '.[web]'",
             file=sys.stderr,
         )
         return ExitCode.FAILED

@@ -1,7 +1,6 @@
 """The compare tab: one recording, several ways and models side by side."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,7 @@ from client.sources import SourceError
 from client.web.comparison import Column, Way, recognize, side_by_side
 from client.web.connect import Connect
 from client.web.hearing import open_short
-from client.web.recording_tab import given, problem, recording_input
+from client.web.recording_tab import complaint, given, problem, recording_input
 from client.web.transcripts import progress_bar
 
 AT_ONCE = 2
@@ -41,33 +40,10 @@ def lay_out(demo: gr.Blocks, connect: Connect) -> None:
         return gr.Dropdown(choices=names, value=names[:1])
 
     async def run(
-        path: str | None,
-        chosen_ways: list[str],
-        chosen_models: list[str],
-        said: str,
+        path: str | None, chosen_ways: list[str], chosen_models: list[str], said: str
     ) -> AsyncIterator[str]:
-        columns: list[Column] = []
-        shown = ""
-        normalizer = Normalizer.BASIC
-        try:
-            source = await asyncio.to_thread(open_short, given(path))
-            async with connect() as client:
-                known = await client.models()
-                used = [model for model in known if model.name in chosen_models] or known[:1]
-                if all(list(model.language_codes) == ["en"] for model in used):
-                    normalizer = Normalizer.ENGLISH
-                for model in used:
-                    for way in (way for way in Way if way.value in chosen_ways):
-                        async for step in recognize(client, source, model, way):
-                            if isinstance(step, Column):
-                                columns.append(step)
-                                shown = side_by_side(columns, said, normalizer)
-                                yield shown
-                            else:
-                                bar = progress_bar(way.value, step.processed_s, step.duration_s)
-                                yield bar + shown
-        except (RecognitionError, SourceError) as error:
-            yield problem(error)
+        async for shown in compared(connect, path, chosen_ways, chosen_models, said):
+            yield shown
 
     demo.load(refresh, None, models, queue=False, api_visibility="private")
     button.click(
@@ -78,3 +54,42 @@ def lay_out(demo: gr.Blocks, connect: Connect) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
+
+
+async def compared(
+    connect: Connect,
+    path: str | None,
+    chosen_ways: Sequence[str],
+    chosen_models: Sequence[str],
+    said: str,
+) -> AsyncIterator[str]:
+    """Recognize a recording in the chosen ways; gives what is to be shown, as it grows.
+
+    What went wrong is told above the columns that were finished until then.
+    """
+    ways = [way for way in Way if way.value in chosen_ways]
+    if not ways:
+        yield complaint("No way to recognize it is chosen: tick one.")
+        return
+    columns: list[Column] = []
+    shown = ""
+    normalizer = Normalizer.BASIC
+    try:
+        source = await open_short(given(path))
+        async with connect() as client:
+            known = await client.models()
+            used = [model for model in known if model.name in chosen_models] or known[:1]
+            if all(list(model.language_codes) == ["en"] for model in used):
+                normalizer = Normalizer.ENGLISH
+            for model in used:
+                for way in ways:
+                    async for step in recognize(client, source, model, way):
+                        if isinstance(step, Column):
+                            columns.append(step)
+                            shown = side_by_side(columns, said, normalizer)
+                            yield shown
+                        else:
+                            bar = progress_bar(way.value, step.processed_s, step.duration_s)
+                            yield bar + shown
+    except (RecognitionError, SourceError) as error:
+        yield problem(error) + shown

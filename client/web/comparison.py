@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
@@ -9,6 +10,7 @@ from html import escape
 from client.evaluation.accuracy import Comparison, Normalizer, compare
 from client.evaluation.page import marked
 from client.messages import to_duration
+from client.prefetch import prefetched
 from client.sources import Source
 from client.stream import Client, StreamingConfig, joined_text
 from client.web.hearing import Hearing, hear
@@ -79,12 +81,13 @@ async def _in_pieces(
 ) -> AsyncIterator[Hearing | tuple[str, float]]:
     """Cut by the clock, whatever is being said, and recognize each piece as if it were all."""
     config = StreamingConfig(model=model.name, audio_format=source.audio_format)
-    texts = []
+    texts: list[str] = []
     began_s = time.monotonic()
-    for number, piece in enumerate(source.blocks(piece_s), start=1):
-        response = await client.recognize(piece, config)
-        texts.append(joined_text(response.results))
-        yield Hearing(processed_s=number * piece_s, duration_s=source.duration_s)
+    async with aclosing(prefetched(lambda: source.blocks(piece_s))) as pieces:
+        async for piece in pieces:
+            response = await client.recognize(piece, config)
+            texts.append(joined_text(response.results))
+            yield Hearing(processed_s=len(texts) * piece_s, duration_s=source.duration_s)
     yield " ".join(text for text in texts if text), time.monotonic() - began_s
 
 

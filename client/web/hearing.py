@@ -1,5 +1,6 @@
 """Recognizing a whole recording, whatever is then shown of it."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -44,13 +45,13 @@ class Hearing:
         return joined_text(self.results)
 
 
-def open_short(path: str) -> Source:
-    """Open a recording that is not too long for the page.
+async def open_short(path: str) -> Source:
+    """Open a recording that is not too long for the page, on a thread: ffmpeg takes its time.
 
     Raises:
         SourceError: It cannot be read, or is too long.
     """
-    source = open_recording(path)
+    source = await asyncio.to_thread(open_recording, path)
     if source.duration_s is not None and source.duration_s > LONGEST_S:
         raise _too_long(f"{source.duration_s / 3600:.1f} hours")
 

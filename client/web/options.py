@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from client.access import add_tls_options, add_token_options, tls_of
+from client.access import add_tls_options, add_token_options
 from client.cli import EXIT_CODES_HELP, integer, program_parser, server_address
 from client.stream import DEFAULT_SERVER
 
@@ -26,7 +26,7 @@ Browsers give the microphone only to pages on https or on the machine itself: fr
 --share, or a proxy with a certificate.
 
 """ + EXIT_CODES_HELP.format(
-    source="the port is taken",
+    source="the page cannot be served there: the port is taken, or the host is not this machine",
     interrupted="never: Ctrl-C closes the page and ends with 0",
 )
 
@@ -81,7 +81,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.embedded and options.server != DEFAULT_SERVER:
         parser.error("--embedded starts a server of its own; drop it or --server")
-    if options.embedded and tls_of(options) is not None:
+    if options.embedded and (options.tls or options.ca or options.cert or options.key):
         parser.error("--embedded needs no encryption; drop it, or the options for it")
     if options.model and not options.embedded:
         parser.error("--model is for the server that --embedded starts; a page has a choice")

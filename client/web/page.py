@@ -19,7 +19,7 @@ def build(connect: Connect, tickets: Tickets, folder: Path) -> gr.Blocks:
     Args:
         connect: Reaches the speech recognition server.
         tickets: What live sessions are opened with.
-        folder: Where files are put that visitors may download.
+        folder: Where files are put on their way to visitors.
     """
     demo: gr.Blocks = gr.Blocks(
         title="Streaming speech recognition",

@@ -74,7 +74,11 @@ def _serve(options: argparse.Namespace, server: str, stop: threading.Event) -> i
 
 
 def _launch(options: argparse.Namespace, server: str, folder: Path, stop: threading.Event) -> int:
-    port = options.port or _free_port(options.host)
+    host: str = options.host.strip("[]")
+    try:
+        port = _open_port(host, options.port)
+    except OSError as error:
+        return _cannot_serve(host, options.port, error.strerror or "it is no address")
     tickets = Tickets()
 
     def connect() -> Client:
@@ -86,7 +90,8 @@ def _launch(options: argparse.Namespace, server: str, folder: Path, stop: thread
         # What Gradio says of its tunnel is not what the program is asked for.
         with contextlib.redirect_stdout(sys.stderr):
             _, local, shared = demo.launch(
-                server_name=options.host,
+                # Of an address with colons Gradio makes a link only in brackets.
+                server_name=f"[{host}]" if ":" in host else host,
                 server_port=port,
                 share=options.share,
                 auth=options.auth,
@@ -103,8 +108,8 @@ def _launch(options: argparse.Namespace, server: str, folder: Path, stop: thread
                 head=theme.HEAD,
             )
     except OSError:
-        print(f"client.web: port {port} is taken; choose another with --port", file=sys.stderr)
-        return ExitCode.NOT_AUDIO
+        # Gradio wants the port of 127.0.0.1 as well, and does not say what it met.
+        return _cannot_serve(host, port, "Gradio finds the port taken")
     if options.share and not shared:
         sentence = "Gradio's tunnel cannot be reached, so there is no link; the page is here alone"
         print(f"client.web: {sentence}", file=sys.stderr)
@@ -114,8 +119,26 @@ def _launch(options: argparse.Namespace, server: str, folder: Path, stop: thread
     return ExitCode.OK
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _open_port(host: str, port: int) -> int:
+    """Find a port on which the page can be served: this one, or for 0 a free one.
+
+    Raises:
+        OSError: There is none; the host is unknown or not this machine, or the port is taken.
+    """
+    (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    )
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        opened: int = probe.getsockname()[1]
+        return opened
+
+
+def _cannot_serve(host: str, port: int, reason: str) -> ExitCode:
+    print(
+        f"client.web: the page cannot be served on {host}, port {port} ({reason}); "
+        "choose with --host and --port",
+        file=sys.stderr,
+    )
+    return ExitCode.NOT_AUDIO

@@ -1,8 +1,8 @@
 """The recording tab: a file or a recording in, words to click and files to keep out."""
 
-import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def lay_out(demo: gr.Blocks, connect: Connect, folder: Path) -> None:
         heard = Hearing()
         trouble = ""
         try:
-            source = await asyncio.to_thread(open_short, given(path))
+            source = await open_short(given(path))
         except SourceError as error:
             yield [problem(error), *no_files]
             return
@@ -64,11 +64,12 @@ def lay_out(demo: gr.Blocks, connect: Connect, folder: Path) -> None:
             if not heard.results:
                 yield [trouble, *no_files]
                 return
-        written = _write(heard, Path(source.name).stem, folder)
-        yield [
-            trouble + with_player(heard.results, source.name),
-            *(gr.DownloadButton(value=str(file), interactive=True) for file in written),
-        ]
+        with _written(heard, Path(source.name).stem, folder) as written:
+            # Gradio takes copies of the files, which go after a day.
+            yield [
+                trouble + with_player(heard.results, source.name),
+                *(gr.DownloadButton(value=str(file), interactive=True) for file in written),
+            ]
 
     button.click(
         recognize,
@@ -106,6 +107,11 @@ def given(path: str | None) -> str:
 def problem(error: RecognitionError | SourceError) -> str:
     """Write an error as a sentence on the page."""
     sentence = sentence_of(error) if isinstance(error, RecognitionError) else readable(error)
+    return complaint(sentence)
+
+
+def complaint(sentence: str) -> str:
+    """Write what is wrong, for the page."""
     return f'<p class="problem" role="alert">{escape(sentence)}</p>'
 
 
@@ -115,10 +121,12 @@ def readable(error: SourceError) -> str:
     return f"{' '.join(words)}."
 
 
-def _write(heard: Hearing, name: str, folder: Path) -> list[Path]:
-    place = Path(tempfile.mkdtemp(dir=folder))
-    files = [place / f"{name}.{ending}" for ending in DOWNLOADS]
-    for file in files:
-        content = download(file.suffix[1:], heard.transcripts)
-        file.write_text(content, encoding="utf-8")
-    return files
+@contextmanager
+def _written(heard: Hearing, name: str, folder: Path) -> Iterator[list[Path]]:
+    """Write the files to keep; they are there while the block lasts."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        files = [Path(place, f"{name}.{ending}") for ending in DOWNLOADS]
+        for file in files:
+            content = download(file.suffix[1:], heard.transcripts)
+            file.write_text(content, encoding="utf-8")
+        yield files

@@ -23,6 +23,15 @@ from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
 
 ASSETS = Path(__file__).parent / "assets"
 
+NO_TICKET = (
+    "The microphone was ready too late, or the demo was restarted meanwhile. Start again; "
+    "if that does not help, reload the page."
+)
+NO_RATE = (
+    "The microphone's rate cannot be streamed; "
+    f"what can are {MIN_RATE_HZ} to {MAX_RATE_HZ} samples a second."
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -34,9 +43,10 @@ def routes(connect: Connect, tickets: Tickets) -> list[BaseRoute]:
         page = _BrowserPage(socket)
         config = tickets.redeem(socket.path_params["ticket"])
         rate_hz = await page.rate_hz()
-        if config is None or rate_hz is None:
-            sentence = "This page is from before the demo was restarted; reload it."
-            await page.tell(event("error", sentence=sentence))
+        if config is None:
+            await page.tell(event("error", sentence=NO_TICKET))
+        elif rate_hz is None:
+            await page.tell(event("error", sentence=NO_RATE))
         else:
             config.audio_format.CopyFrom(
                 AudioFormat(

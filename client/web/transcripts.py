@@ -14,7 +14,10 @@ DOWNLOADS = {"txt": "text", "srt": "srt", "vtt": "vtt", "json": "json"}
 LATEST = 20
 """Finals that are shown under way: the page is sent all that it shows anew with every step."""
 
-_PLAYER_HINT = "Choose a word to hear its moment."
+_PLAYER_HINT = "Choose a word to hear its moment; the arrow keys go from one to the next."
+
+
+_NO_STOP, _STOP = 'tabindex="-1"', 'tabindex="0"'
 
 
 def clock(seconds: float) -> str:
@@ -58,6 +61,8 @@ def _box(results: Iterable[Result]) -> str:
     lines = "".join(_line(result) for result in results)
     if not lines:
         return ""
+    # One stop of the Tab key among all words; the page's script moves it.
+    lines = lines.replace(_NO_STOP, _STOP, 1)
     return (
         f'<div class="transcript" role="region" tabindex="0" aria-label="Transcript">{lines}</div>'
     )
@@ -73,7 +78,7 @@ def _line(result: Result) -> str:
 
 def _word(text: str, at_s: float) -> str:
     return (
-        f'<button type="button" class="word" data-at="{at_s:.3f}" '
+        f'<button type="button" class="word" {_NO_STOP} data-at="{at_s:.3f}" '
         f'title="at {at_s:.2f} s">{escape(text.strip())}</button>'
     )
 

@@ -69,7 +69,7 @@ def _transformers(spec: ModelSpec, threads: int, decodes: int) -> Recognizer:
     except ImportError as error:
         raise ModelUnavailableError(
             f"model {spec.name!r} needs torch and transformers ({error}); "
-            "run: pip install 'streaming-speech[transformers]'"
+            "run: python -m pip install -c constraints.txt -e '.[transformers]'"
         ) from error
     argument = spec.argument
     if spec.kind == "wav2vec2":

@@ -32,7 +32,7 @@ def load_language_model(path: str, alpha: float, beta: float) -> WordModel:
     except ImportError as error:
         raise ModelUnavailableError(
             "lm= needs kenlm, which is built when it is installed and wants a C++ compiler; "
-            "run: pip install 'streaming-speech[kenlm]'"
+            "run: python -m pip install -c constraints.txt -e '.[kenlm]'"
         ) from error
     file = Path(path).expanduser()
     if not file.is_file():

@@ -20,9 +20,10 @@ async def start(
     *arguments: str,
     stdin: IO[bytes] | int | None = None,
     folder: Path = ROOT,
+    stdout: IO[bytes] | int = PIPE,
     **environment: str,
 ) -> Process:
-    """Start a program with its output in pipes."""
+    """Start a program with its output in pipes, unless told otherwise."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -31,7 +32,7 @@ async def start(
         cwd=folder,
         env={**os.environ, **environment},
         stdin=stdin,
-        stdout=PIPE,
+        stdout=stdout,
         stderr=PIPE,
     )
 
@@ -40,7 +41,7 @@ async def outcome(process: Process) -> tuple[int, str, str]:
     """Wait for a program's end; returns its exit code, standard output and standard error."""
     output, complaints = await process.communicate()
     assert process.returncode is not None
-    return process.returncode, output.decode(), complaints.decode()
+    return process.returncode, (output or b"").decode(), complaints.decode()
 
 
 async def run(

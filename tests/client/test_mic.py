@@ -164,7 +164,7 @@ def test_no_microphone(audio, arguments, sentence, capsys):
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
-        ("ModuleNotFoundError('sounddevice')", "pip install '.[mic]'"),
+        ("ModuleNotFoundError('sounddevice')", "pip install -c constraints.txt -e '.[mic]'"),
         ("OSError('PortAudio library not found')", "apt-get install libportaudio2"),
     ],
 )

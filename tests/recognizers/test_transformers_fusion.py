@@ -292,7 +292,7 @@ def test_a_language_model_that_cannot_be_loaded(tmp_path):
 def test_a_language_model_without_its_library(tmp_path, monkeypatch):
     """What to install, and that it wants a compiler."""
     monkeypatch.setitem(sys.modules, "kenlm", None)
-    assert "pip install 'streaming-speech[kenlm]'" in _refused(tmp_path)
+    assert "python -m pip install -c constraints.txt -e '.[kenlm]'" in _refused(tmp_path)
 
 
 def _refused(path: Path) -> str:

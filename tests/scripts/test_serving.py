@@ -1,5 +1,6 @@
 """The runner of servers, with small programs in the server's place."""
 
+import signal
 import sys
 import time
 
@@ -27,6 +28,13 @@ def test_it_waits_for_the_address(tmp_path, log):
         assert running.address == "127.0.0.1:4711"
 
 
+def test_it_may_be_stopped_as_a_container_is(tmp_path, log):
+    """The server is sent the signal that the caller names, and no other."""
+    code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+    with serving(program(code + READY_AND_WAIT), tmp_path, log, signal.SIGTERM):
+        pass
+
+
 def test_a_server_that_ends_badly(tmp_path, log):
     """The exit code of a server that failed while stopping is told."""
     code = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(7))\n"
@@ -40,7 +48,9 @@ def test_a_server_that_ends_badly(tmp_path, log):
 
 def test_a_server_that_does_not_start(tmp_path, log):
     """A server that ends before it is ready fails with its code; its words are in the log."""
-    code = "import sys\nprint('no model')\nprint('help', file=sys.stderr)\nsys.exit(3)"
+    # Each line at once, lest one comes into the middle of the other.
+    lines = "import os\nos.write(1, b'no model\\n')\nos.write(2, b'help\\n')\n"
+    code = lines + "raise SystemExit(3)"
     with (
         pytest.raises(ServerError, match="at start-up with code 3") as caught,
         serving(program(code), tmp_path, log),

@@ -4,10 +4,12 @@ import { Transcript } from "./transcript.js";
 
 const KEPT_LAGS = 1000;
 const KEPT_DELAYS = 5;
+const COPIED_MS = 2000;
 const SLOW_BYTES = 1_000_000;
 const TOO_SLOW = "The connection to the demo is too slow for sound; what you say arrives late.";
 
 let session = null;
+let standing = "Ready";
 
 // For measurements: from the server's transcript in the demo to the text on the page, in ms.
 export const lagsMs = [];
@@ -16,6 +18,7 @@ const panel = () => document.querySelector("#live-panel");
 
 function show(state, sentence) {
   document.body.dataset.live = state;
+  standing = sentence;
   panel().querySelector(".status").textContent = sentence;
   // Start and stop take turns in being there; whoever uses the keyboard stays where the other was.
   const [start, stop] = [document.querySelector("#live-start"), document.querySelector("#live-stop")];
@@ -188,7 +191,10 @@ export async function stop() {
 
 export async function copy() {
   await navigator.clipboard.writeText(new Transcript(panel()).text);
-  panel().querySelector(".status").textContent = "Copied";
+  const status = panel().querySelector(".status");
+  status.textContent = "Copied";
+  // Then it says again what the session does, which may be something else by now.
+  setTimeout(() => (status.textContent = standing), COPIED_MS);
 }
 
 window.speech = { prime, start, stop, copy, lagsMs };

@@ -9,6 +9,10 @@ const REFUSALS = {
 
 export class MicrophoneError extends Error {}
 
+function release(media) {
+  for (const track of media.getTracks()) track.stop();
+}
+
 // Calls onBlock({audio, peak}) in order; stop() resolves to the number of samples once all are out.
 export async function open(onBlock, onLost) {
   if (!navigator.mediaDevices) {
@@ -27,13 +31,22 @@ export async function open(onBlock, onLost) {
   } catch (error) {
     throw new MicrophoneError(REFUSALS[error.name] ?? `The microphone cannot be used: ${error.message}`);
   }
-  // By itself a context has the rate of the loudspeakers, to which the browser would resample.
   const track = media.getAudioTracks()[0];
-  const context = new AudioContext({ sampleRate: track.getSettings().sampleRate });
-  await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
-  await context.resume();
-  const source = context.createMediaStreamSource(media);
-  const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
+  let context;
+  let source;
+  let capture;
+  try {
+    // By itself a context has the rate of the loudspeakers, to which the browser would resample.
+    context = new AudioContext({ sampleRate: track.getSettings().sampleRate });
+    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+    await context.resume();
+    source = context.createMediaStreamSource(media);
+    capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
+  } catch (error) {
+    release(media);
+    await context?.close();
+    throw new MicrophoneError(`The microphone cannot be used: ${error.message}`);
+  }
   let stopped;
   const ending = new Promise((resolve) => (stopped = resolve));
   capture.port.onmessage = ({ data }) => (data.audio ? onBlock(data) : stopped(data.samples));
@@ -44,7 +57,7 @@ export async function open(onBlock, onLost) {
     async stop() {
       capture.port.postMessage("stop");
       const samples = await ending;
-      for (const track of media.getTracks()) track.stop();
+      release(media);
       await context.close();
       return samples;
     },

@@ -17,7 +17,6 @@ def final(at_s, text, ends_s=(), segment=0):
 
 def hearing(*events, duration_s=10.0, lateness_s=()):
     return Hearing(
-        model="fake",
         duration_s=duration_s,
         interims=tuple(event for event in events if isinstance(event, Interim)),
         finals=tuple(event for event in events if isinstance(event, Final)),

@@ -1,8 +1,10 @@
 """`python -m client.evaluate` as testing teams run it."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -10,7 +12,7 @@ import soundfile
 from client.cli import ExitCode
 from client.evaluation.thresholds import MISSED
 from tests.client.fake_server import fake_server
-from tests.client.programs import run, write_tone
+from tests.client.programs import outcome, run, start, write_tone
 from tests.samples import FOLDER
 from tests.tones import quiet, tones
 
@@ -187,6 +189,9 @@ async def test_noise_makes_a_curve(server, manifest, tmp_path):
         (("--against-model", "fake"), ExitCode.USAGE, "the same model"),
         (("--server", "127.0.0.1:1"), ExitCode.SERVER_AWAY, "no server answers"),
         (("--json", "/nowhere/x.json"), ExitCode.FAILED, "cannot be written"),
+        (("--html", "docs"), ExitCode.FAILED, "docs cannot be written: it is a directory"),
+        (("--max-wer", "inf"), ExitCode.USAGE, "'inf' is not a number"),
+        (("--max-wer-rise", "nan"), ExitCode.USAGE, "'nan' is not a number"),
     ],
 )
 async def test_what_cannot_begin_says_why(manifest, options, code, said):
@@ -195,6 +200,54 @@ async def test_what_cannot_begin_says_why(manifest, options, code, said):
         found, _, complaints = await evaluate(server.address, manifest, "--pace", "fast", *options)
     assert found == code
     assert said in complaints
+    assert server.streams == 0
+
+
+async def start_evaluation(address, manifest, page, **options):
+    arguments = ("--pace", "fast", "--html", str(page), "--json", str(page.with_suffix(".json")))
+    arguments += ("--server", address, "--max-wer", "0", str(manifest))
+    return await start("client.evaluate", *arguments, **options)
+
+
+async def test_nobody_reads_the_tables(server, manifest, tmp_path):
+    """Where the reader of standard output went away, the files are written all the same, and the
+    exit code is that of what was measured."""
+    page = tmp_path / "out.html"
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = await start_evaluation(server.address, manifest, page, stdout=write_end)
+    os.close(write_end)
+    code, _, complaints = await outcome(process)
+    assert (code, complaints) == (MISSED, "")
+    assert "Worst clips" in page.read_text(encoding="utf-8")
+    assert json.loads(page.with_suffix(".json").read_text())["results"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+async def test_the_tables_cannot_be_printed(server, manifest, tmp_path):
+    """A full disk under standard output is a sentence and exit code 1, and the files are there."""
+    page = tmp_path / "out.html"
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await start_evaluation(server.address, manifest, page, stdout=full)
+    os.close(full)
+    code, _, complaints = await outcome(process)
+    assert code == ExitCode.FAILED
+    assert complaints == "client.evaluate: the tables cannot be printed: No space left on device\n"
+    assert json.loads(page.with_suffix(".json").read_text())["results"]
+
+
+async def test_a_terminal_without_arrows(server, manifest, tmp_path):
+    """In an encoding that lacks a character, the report is printed with what stands for it."""
+    lines = manifest.read_text(encoding="utf-8").replace("india", "\u0444")
+    manifest.write_text(lines, encoding="utf-8")
+    page = tmp_path / "out.html"
+    process = await start_evaluation(
+        server.address, manifest, page, PYTHONIOENCODING="ascii", PYTHONUTF8="0"
+    )
+    code, output, complaints = await outcome(process)
+    assert (code, complaints) == (MISSED, "")
+    assert r"\u0444 -> hotel" in output
+    assert "14.29 %" in output
 
 
 async def test_help_teaches():

@@ -59,3 +59,18 @@ def test_the_same_recording_twice_is_two_clips(tmp_path):
     line = {"audio": "a.wav", "text": "One."}
     entries, _ = read_manifests([write(tmp_path, line, line, name="x.jsonl")])
     assert [entry.name for entry in entries] == ["x/a.wav", "x/a.wav#2"]
+
+
+def test_any_text_that_json_allows(tmp_path):
+    """Separators of lines that stand within a string, a byte order mark and the line ends of
+    Windows change nothing."""
+    text = "One\u2028two\u0085three."
+    lines = [json.dumps({"audio": f"{n}.wav", "text": text}, ensure_ascii=False) for n in range(2)]
+    path = tmp_path / "x.jsonl"
+    path.write_bytes("\r\n".join([*lines, "\f", ""]).encode("utf-8-sig"))
+    entries, problems = read_manifests([path])
+    assert problems == []
+    assert [(entry.name, entry.text) for entry in entries] == [
+        ("x/0.wav", text),
+        ("x/1.wav", text),
+    ]

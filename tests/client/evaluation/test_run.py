@@ -2,6 +2,8 @@
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from client.cli import ExitCode
 from client.evaluation import run as run_module
@@ -115,3 +117,18 @@ def test_systems_take_turns():
     entries = [Entry(f"x/{n}", None, "One.", "", "x") for n in range(4)]
     order = [item.system for item in plan(2, [CLEAN], [(entry, 1.0) for entry in entries])]
     assert order == [0, 1, 1, 0, 0, 1, 1, 0]
+
+
+@given(systems=st.integers(1, 4), conditions=st.integers(1, 5), clips=st.integers(1, 12))
+def test_systems_take_turns_under_each_condition(systems, conditions, clips):
+    """Under each condition the systems are first clip by clip in turn, and all hear each clip."""
+    chosen = parse_conditions([f"gain:{number}" for number in range(conditions)])
+    entries = [(Entry(f"x/{n}", None, "One.", "", "x"), 1.0) for n in range(clips)]
+    items = plan(systems, chosen, entries)
+    visits = [items[begin : begin + systems] for begin in range(0, len(items), systems)]
+    for visit in visits:
+        assert len({(item.entry.name, item.condition.label) for item in visit}) == 1
+        assert sorted(item.system for item in visit) == list(range(systems))
+    for condition in chosen:
+        firsts = [visit[0].system for visit in visits if visit[0].condition == condition]
+        assert firsts == [(firsts[0] + number) % systems for number in range(clips)]

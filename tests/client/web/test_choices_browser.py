@@ -64,7 +64,7 @@ async def test_settings_are_those_of_the_model(demo, recording):
 
 async def test_settled_text_is_dark_and_the_rest_is_light(demo, recording):
     """The part of an interim that is never retracted looks like a final; what may still change
-    is lighter; and the text can be copied."""
+    is lighter; and the text can be copied, after which the page says again that it listens."""
 
     async def speak(server, requests, _):
         yield STARTED
@@ -89,6 +89,7 @@ async def test_settled_text_is_dark_and_the_rest_is_light(demo, recording):
         await page.click("#live-copy")
         await page.get_by_role("status").get_by_text("Copied").wait_for()
         assert await page.evaluate("navigator.clipboard.readText()") == "Good morning."
+        await page.get_by_role("status").get_by_text("Listening").wait_for()
         await stop_listening(page)
 
 
@@ -157,4 +158,22 @@ async def test_a_microphone_may_stop_by_itself(demo, recording):
         await wait_for_state(page, "idle")
         assert "The microphone stopped by itself" in await problem(page)
         assert await finals(page) == ["Until here."]
+        assert page.problems == []
+
+
+async def test_a_browser_that_cannot_capture(demo, recording):
+    """Where the microphone is given and its sound cannot be taken, the page says so, lets go of
+    the microphone, and can be started again."""
+    async with (
+        fake_server(listen=demo.server),
+        opened(recording=recording) as page,
+    ):
+        await page.add_init_script(KEEP_MICROPHONE)
+        await page.add_init_script(
+            "AudioWorklet.prototype.addModule = async () => { throw new Error('no such thing'); }"
+        )
+        await start_listening(page, demo.url)
+        await wait_for_state(page, "idle")
+        assert await problem(page) == "The microphone cannot be used: no such thing"
+        assert await page.evaluate("microphone.getTracks()[0].readyState") == "ended"
         assert page.problems == []

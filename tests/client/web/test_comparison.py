@@ -1,13 +1,19 @@
 """Ways to recognize the same recording, side by side."""
 
+import asyncio
+import threading
+
 import pytest
 import soundfile
 
 from client.evaluation.accuracy import Normalizer
-from client.sources import open_recording
+from client.sources import Source, open_recording
 from client.stream import Client
 from client.web.comparison import Column, Way, recognize, side_by_side
 from client.web.hearing import Hearing
+from protos.asr.v1.asr_pb2 import Model
+from tests.client.fake_server import fake_server
+from tests.client.programs import write_tone
 from tests.tones import quiet, tones
 
 
@@ -62,3 +68,26 @@ def test_texts_cannot_break_the_page():
     assert "<m>" not in page
     assert "<b>" not in page
     assert "nothing" in page
+
+
+@pytest.mark.timeout(60)
+async def test_reading_pieces_holds_nobody_up(tmp_path):
+    """While a recording is slow to read, other visitors are served."""
+    source = open_recording(write_tone(tmp_path / "a.wav", 3))
+    loop = asyncio.get_running_loop()
+    served = []
+
+    def slow_blocks(block_s):
+        for block in source.blocks(block_s):
+            other = threading.Event()
+            loop.call_soon_threadsafe(other.set)
+            served.append(other.wait(5))
+            yield block
+
+    slow = Source(source.name, source.audio_format, source.duration_s, slow_blocks)
+    async with fake_server() as server, Client(server.address) as client:
+        model = Model()
+        steps = [step async for step in recognize(client, slow, model, Way.SMALL_PIECES)]
+    assert [step.processed_s for step in steps[:-1]] == [2.0, 4.0]
+    assert steps[-1].text == "64000 bytes 32000 bytes"
+    assert served == [True, True]

@@ -1,5 +1,7 @@
 """Recordings on the page: how long they may be, and what is told under way."""
 
+import asyncio
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -18,14 +20,14 @@ async def steps_of(server, source):
         return [step async for step in hear(client, source, StreamingConfig())]
 
 
-def test_a_recording_may_be_too_long(tmp_path, monkeypatch):
+async def test_a_recording_may_be_too_long(tmp_path, monkeypatch):
     """A recording that is longer than the page takes is refused with what to do instead."""
     path = tmp_path / "long.wav"
     soundfile.write(path, quiet(10_000), 16_000)
-    assert open_short(str(path)).duration_s == 10
+    assert (await open_short(str(path))).duration_s == 10
     monkeypatch.setattr(hearing, "LONGEST_S", 9.0)
     with pytest.raises(SourceError, match=r"this page takes .* python -m client\.file"):
-        open_short(str(path))
+        await open_short(str(path))
 
 
 async def test_a_recording_may_not_say_how_long_it_is(server, tmp_path, monkeypatch):
@@ -34,11 +36,11 @@ async def test_a_recording_may_not_say_how_long_it_is(server, tmp_path, monkeypa
     soundfile.write(path, np.concatenate([tones("alfa bravo"), quiet(10_000)]), 16_000)
     unknown = replace(hearing.open_recording(str(path)), duration_s=None)
     monkeypatch.setattr(hearing, "open_recording", lambda _: unknown)
-    (*_, last) = await steps_of(server, open_short(str(path)))
+    (*_, last) = await steps_of(server, await open_short(str(path)))
     assert last.text == "alfa bravo"
     monkeypatch.setattr(hearing, "LONGEST_S", 9.0)
     with pytest.raises(SourceError, match=r"lasts longer; this page takes"):
-        await steps_of(server, open_short(str(path)))
+        await steps_of(server, await open_short(str(path)))
 
 
 async def test_steps_do_not_come_too_often(server, tmp_path, monkeypatch):
@@ -47,10 +49,28 @@ async def test_steps_do_not_come_too_often(server, tmp_path, monkeypatch):
     path = tmp_path / "words.wav"
     soundfile.write(path, np.tile(np.concatenate([tones("alfa"), quiet(1400)]), 5), 16_000)
     monkeypatch.setattr(hearing, "STEP_S", 0.0)
-    each = await steps_of(server, open_short(str(path)))
+    each = await steps_of(server, await open_short(str(path)))
     assert len(each) == len(each[-1].transcripts) + 1
     assert [len(step.results) for step in each] == sorted(len(step.results) for step in each)
     monkeypatch.setattr(hearing, "STEP_S", float("inf"))
-    (only,) = await steps_of(server, open_short(str(path)))
+    (only,) = await steps_of(server, await open_short(str(path)))
     assert only.text == each[-1].text == "alfa alfa alfa alfa alfa"
     assert only.duration_s == each[-1].duration_s
+
+
+@pytest.mark.timeout(60)
+async def test_opening_a_recording_holds_nobody_up(tmp_path):
+    """While a file is slow to open, other visitors are served."""
+    path = tmp_path / "slow.wav"
+    # It opens once somebody writes to it.
+    os.mkfifo(path)
+    opening = asyncio.create_task(open_short(str(path)))
+    await asyncio.create_task(write_nothing(path))
+    with pytest.raises(SourceError):
+        await opening
+
+
+async def write_nothing(path):
+    pipe = os.open(path, os.O_RDWR)
+    path.unlink()
+    os.close(pipe)

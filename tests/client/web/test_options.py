@@ -26,6 +26,8 @@ def test_user_and_password():
         (["--server", "x"], "is not HOST:PORT"),
         (["--embedded", "--server", "x:1"], "a server of its own"),
         (["--embedded", "--tls"], "needs no encryption"),
+        (["--embedded", "--ca", "/nonexistent"], "needs no encryption"),
+        (["--embedded", "--cert", "x"], "needs no encryption"),
         (["--model", "whisper"], "the server that --embedded starts"),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import urllib.request
 from asyncio.subprocess import Process
 from contextlib import asynccontextmanager
@@ -17,9 +18,10 @@ import pytest
 from client.cli import ExitCode
 from client.serving import STOP_S
 from tests.client.fake_server import fake_server
-from tests.client.programs import ROOT, outcome, start
+from tests.client.programs import ROOT, outcome, start, write_tone
 from tests.client.web import browser
 from tests.ports import free_address
+from tests.rpc.streams import until
 
 pytest.importorskip("gradio", reason="the extra web is not installed")
 httpx = pytest.importorskip("httpx", reason="it comes with the extra web")
@@ -103,14 +105,44 @@ async def test_a_server_that_does_not_start():
 
 
 async def test_a_port_that_is_taken():
-    """Two pages on one port: the second says how to choose another."""
+    """Two pages on one port: the second says so, and how to choose another."""
     address = free_address()
     host, port = address.split(":")
     taken = await asyncio.start_server(lambda *_: None, host, int(port))
     async with taken:
         code, _, complaints = await outcome(await start("client.web", "--port", port))
     assert code == ExitCode.NOT_AUDIO
-    assert complaints == f"client.web: port {port} is taken; choose another with --port\n"
+    assert f"cannot be served on 127.0.0.1, port {port} (Address already in use)" in complaints
+    assert "choose with --host and --port" in complaints
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        # An address for documentation, which no machine has.
+        (("--host", "192.0.2.1", "--port", "7860"), "on 192.0.2.1, port 7860 ("),
+        (("--host", "no such host", "--port", "0"), "on no such host, port 0 ("),
+    ],
+)
+async def test_a_host_that_is_not_this_machine(arguments, said):
+    """What is wrong is said of the host, not of the port."""
+    code, output, complaints = await outcome(await start("client.web", *arguments))
+    assert (code, output) == (ExitCode.NOT_AUDIO, "")
+    assert said in complaints
+    assert "Traceback" not in complaints
+
+
+async def test_an_address_of_the_sixth_version():
+    """The page is served on such an address, with and without brackets, and can be opened."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    async with running("--host", "::1", "--server", "127.0.0.1:1") as (process, url, _):
+        assert url.startswith("http://[::1]:")
+        assert "speech/assets/live.js" in await asyncio.to_thread(fetch, url)
+        assert (await ended(process, signal.SIGTERM))[0] == 0
 
 
 async def test_a_link_without_a_network(tmp_path):
@@ -141,6 +173,29 @@ async def test_what_is_uploaded_goes_with_the_page(tmp_path):
         assert list(kept.rglob("tone.wav"))
         assert (await ended(process, signal.SIGTERM))[0] == 0
     assert not [path for path in kept.rglob("*") if path.is_file()]
+
+
+async def test_transcripts_are_not_kept_twice(tmp_path):
+    """Of a transcript to save there is the copy that goes after a day, and no other."""
+    browser.chromium()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    recording = write_tone(tmp_path / "tone.wav")
+    server = free_address()
+    async with (
+        fake_server(listen=server),
+        running("--server", server, TMPDIR=str(kept)) as (_, url, _),
+        browser.opened() as page,
+    ):
+        await browser.open_tab(page, url, "Recording")
+        await browser.choose(page, recording)
+        await page.click("#recording-start")
+        await page.wait_for_selector(".result audio")
+        await until(lambda: len(list(kept.rglob("tone.txt"))) == 1)
+        assert list(kept.glob("*/uploads/*/tone.txt"))
+        async with page.expect_download() as download:
+            await page.get_by_text("Save TXT").click()
+        assert (await (await download.value).path()).read_text() == "32000 bytes\n"
 
 
 async def test_strangers_are_kept_out():

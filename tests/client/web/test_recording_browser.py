@@ -34,8 +34,9 @@ def words_file(tmp_path):
 
 
 async def test_words_play_their_moment_and_files_are_kept(demo, serve, words_file, tmp_path):
-    """A file gives words with their times; a word plays its moment, also by the keyboard, and the
-    transcript comes in four formats under the recording's name."""
+    """A file gives words with their times; a word plays its moment, also by the keyboard, which
+    goes past all words at once; and the transcript comes in four formats under the recording's
+    name."""
     async with serve(listen=demo.server), opened() as page:
         await open_tab(page, demo.url, "Recording")
         await choose(page, words_file)
@@ -46,6 +47,13 @@ async def test_words_play_their_moment_and_files_are_kept(demo, serve, words_fil
         await words.nth(3).press("Enter")
         await page.wait_for_function("document.querySelector('.result audio').currentTime > 2.2")
         assert await page.evaluate("document.querySelector('.result audio').duration > 3")
+        await page.keyboard.press("ArrowRight")
+        focused = "document.activeElement.innerText"
+        assert await page.evaluate(focused) == "echo"
+        await page.keyboard.press("Tab")
+        assert await page.evaluate(focused) == "Save TXT"
+        await page.keyboard.press("Shift+Tab")
+        assert await page.evaluate(focused) == "echo"
         for ending, part in (
             ("TXT", "alfa bravo charlie\ndelta echo foxtrot\n"),
             ("SRT", "\nalfa bravo charlie\n"),

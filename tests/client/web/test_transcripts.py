@@ -38,6 +38,13 @@ def test_every_word_knows_its_moment():
     assert "Nothing was said" in with_player([], "x")
 
 
+def test_the_words_are_one_stop_of_the_tab_key():
+    """However long a recording is, what comes after its words is one press away."""
+    page = with_player([result("one", "two"), result("three")], "x")
+    assert page.count('class="word" tabindex="0"') == 1
+    assert page.count('class="word" tabindex="-1"') == 2
+
+
 def test_texts_cannot_break_the_page():
     """Whatever a recognizer says is shown, never obeyed."""
     for page in (with_player([result(EVIL)], EVIL), under_way([result(EVIL)], "")):
