@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
@@ -91,7 +91,14 @@ async def serve(settings: Settings, lines: LineWriter) -> ExitStatus:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
     stop = stop_on_signals(lambda number: log.info("stopping", signal=number.name))
+
+    def stop_loading(_: asyncio.Future[signal.Signals]) -> NoReturn:
+        # A model that is being loaded cannot be interrupted, and nobody is served yet.
+        exit_now(ExitStatus.STOPPED, lines.drain)
+
+    stop.add_done_callback(stop_loading)
     async with run_server(settings, lambda: lines.lost) as running:
+        stop.remove_done_callback(stop_loading)
         # A decode that hangs in a worker ends with the worker, before it could be found here.
         max_decode_s = settings.max_decode_s * (2 if settings.workers else 1)
         failure = running.engine.failure

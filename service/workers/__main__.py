@@ -113,6 +113,10 @@ def main(task: Task) -> ExitStatus:
     die_with_parent()
     lines = configure_logging(task.log_level, task.log_format)
     control = Connection(task.control)
+    if control.poll():
+        # The server says nothing before it is told what was loaded: it ended too early for
+        # ``die_with_parent``.
+        return ExitStatus.STOPPED
     try:
         recognizer, grown_bytes = _load(task)
     except ModelUnavailableError as error:
