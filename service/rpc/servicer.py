@@ -95,7 +95,10 @@ class SpeechServicer:
                 expires_at_s = record.caller.expires_at_s
                 with Patience(self._limits, intake, live, give_up, expires_at_s) as patience:
                     try:
+                        await _send_headers(context)
+                        patience.writing()
                         yield convert.stream_started(record.call_id, record.model)
+                        patience.written()
                         async for update in live.updates():
                             patience.writing()
                             yield convert.transcript(update)
@@ -210,6 +213,13 @@ async def _statuses(
         if intake is not None:
             await intake.hear_out()
         await abort(context, failure)
+
+
+async def _send_headers(context: Context) -> None:
+    """Send them by themselves: grpc refuses a status while they wait with the first answer."""
+    # It fails where the client has gone, which the handler hears by being cancelled.
+    with suppress(grpc.aio.InternalError):
+        await context.send_initial_metadata(())
 
 
 async def _last_word(
