@@ -94,17 +94,14 @@ class SpeechServicer:
             ):
                 expires_at_s = record.caller.expires_at_s
                 with Patience(self._limits, intake, live, give_up, expires_at_s) as patience:
-                    try:
-                        await _send_headers(context)
+                    await _send_headers(context)
+                    patience.writing()
+                    yield convert.stream_started(record.call_id, record.model)
+                    patience.written()
+                    async for update in live.updates():
                         patience.writing()
-                        yield convert.stream_started(record.call_id, record.model)
+                        yield convert.transcript(update)
                         patience.written()
-                        async for update in live.updates():
-                            patience.writing()
-                            yield convert.transcript(update)
-                            patience.written()
-                    finally:
-                        record.received_s = live.received_s
 
     async def recognize(self, data: bytes, context: Context) -> asr_pb2.RecognizeResponse:
         """Recognize one complete recording."""
@@ -118,7 +115,6 @@ class SpeechServicer:
                 engine.recognize(request, message.audio, record.caller.identity, record)
             )
             finals = [event for event in recognition.events if isinstance(event, FinalResult)]
-            record.received_s = recognition.duration_s
             return asr_pb2.RecognizeResponse(
                 results=[
                     convert.final_result(final, with_words=request.word_offsets) for final in finals

@@ -187,7 +187,7 @@ async def test_a_stream_that_waits_for_its_config_is_told_of_the_end(serve):
     """A server that stops does not wait for configs: their streams end with DRAINING at once."""
     async with serve(first_message_s=600) as running, stub_for(running.address) as stub:
         call = stub.StreamingRecognize()
-        await until(lambda: running.servicer.ledger.opened["StreamingRecognize"])
+        await until(lambda: running.servicer.ledger.open)
         running.engine.slots.drain()
         _, end = await _to_the_end(call)
         assert details(end)[0].reason == "DRAINING"
