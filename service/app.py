@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
+import uvloop
 from grpc_reflection.v1alpha import reflection
 
 from service.engine.callers import Callers
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> ExitStatus:
     try:
         settings = load_settings(arguments)
         lines = configure_logging(settings.log_level, settings.log_format)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, lines))
     except SettingsError as error:
         complain(error)
@@ -293,11 +293,3 @@ def _mount(
     if settings.reflection:
         names = (SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.Loop

@@ -92,7 +92,6 @@ class Decoder:
 
     def _hear(self, request: Decode, lane: Samples) -> Hypothesis:
         if request.options is not None:
-            self.leave(request.stream)
             self._streams[request.stream] = self._recognizer.open_stream(request.options)
         stream = self._streams[request.stream]
         window = memory.read(lane, request.samples, request.context, request.agreed_words)
