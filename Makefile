@@ -92,7 +92,8 @@ bench: setup ## Measure what the README's first table of figures states
 mic: setup ## Talk to a running server through the microphone
 	@$(BIN)/python -m client.mic $(MIC)
 
-# AUDIT="--vulnerability-service osv --osv-url URL" asks a mirror instead of pypi.org.
+# AUDIT="--vulnerability-service osv --osv-url URL" asks a mirror instead of
+# the package index's own advisories.
 audit: setup ## Look for known vulnerabilities and dangerous code; needs the network
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
 	  --constraint constraints.txt --editable '.[audit]'

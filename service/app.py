@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
+import uvloop
 from grpc_reflection.v1alpha import reflection
 
 from service.engine.callers import Callers
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> ExitStatus:
     try:
         settings = load_settings(arguments)
         lines = configure_logging(settings.log_level, settings.log_format)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(settings, lines))
     except SettingsError as error:
         complain(error)
@@ -91,7 +91,14 @@ async def serve(settings: Settings, lines: LineWriter) -> ExitStatus:
         StartError: a model cannot be loaded, or the address not be listened on.
     """
     stop = stop_on_signals(lambda number: log.info("stopping", signal=number.name))
+
+    def stop_loading(_: asyncio.Future[signal.Signals]) -> NoReturn:
+        # A model that is being loaded cannot be interrupted, and nobody is served yet.
+        exit_now(ExitStatus.STOPPED, lines.drain)
+
+    stop.add_done_callback(stop_loading)
     async with run_server(settings, lambda: lines.lost) as running:
+        stop.remove_done_callback(stop_loading)
         # A decode that hangs in a worker ends with the worker, before it could be found here.
         max_decode_s = settings.max_decode_s * (2 if settings.workers else 1)
         failure = running.engine.failure
@@ -286,11 +293,3 @@ def _mount(
     if settings.reflection:
         names = (SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.Loop

@@ -204,7 +204,8 @@ class Settings(BaseModel):
         ge=0,
         le=256,
         description="decodes at the same time, for each model and in all its processes together; "
-        "0 is one per core, and twice a batch for a model that batches in the server's own process",
+        "0 is one per core; for a model that batches, two batches for each of its processes, if "
+        "that is more",
     )
     threads: int = Field(
         1,

@@ -26,7 +26,7 @@ LAST_LINES_S = 1.0
 
 
 class LineWriter:
-    """Writes lines in a thread of its own, as a file to print to.
+    """Writes lines in a thread of its own, as a file that each line is written to at once.
 
     A full disk or a pipe that nobody empties costs log lines, and neither the service
     nor a stream: nothing here waits or raises. What was lost is said in the log itself
@@ -107,16 +107,23 @@ def configure_logging(level: str, style: str) -> LineWriter:
         if style == "console"
         else structlog.processors.JSONRenderer()
     )
+    every: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+    ]
+    last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, renderer]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*every, *last],
         wrapper_class=structlog.make_filtering_bound_logger(LOG_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, lines)),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, lines)),
     )
-    logging.basicConfig(level=logging.WARNING, stream=lines, format="%(name)s: %(message)s")
+    # What libraries say by the standard library's loggers.
+    theirs = logging.StreamHandler(cast(TextIO, lines))
+    theirs.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *every],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[theirs])
     return lines

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 from service.telemetry import MAX_WAITING_LINES, LineWriter
+
+FOLDER = Path(__file__).parent.parent
 
 
 class Disk:
@@ -64,3 +70,61 @@ def test_a_stuck_pipe_holds_up_nobody():
     disk.goes_on.set()
     lines.drain(30)
     assert disk.data.endswith(b"\n")
+
+
+LOGS_MUCH = """
+import structlog
+from service.telemetry import MAX_WAITING_LINES, configure_logging
+
+lines = configure_logging("info", "json")
+for number in range(MAX_WAITING_LINES):
+    structlog.get_logger().info("event", number=number)
+print(lines.lost, flush=True)
+"""
+
+
+def test_a_line_of_the_log_waits_as_one():
+    """As many lines may wait as is said, and none of another thread can fall into one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LOGS_MUCH],
+        cwd=FOLDER,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # Nobody reads the log meanwhile.
+        assert process.stdout is not None
+        assert process.stdout.readline() == "0\n"
+        process.kill()
+
+
+LOGS_OF_LIBRARIES = """
+import logging
+import structlog
+from service.telemetry import configure_logging
+
+configure_logging("info", "json")
+structlog.get_logger().info("ours")
+logging.getLogger("theirs").warning("one\\ntwo %s", 3)
+try:
+    raise ValueError("swordfish")
+except ValueError:
+    logging.getLogger("theirs").exception("failed")
+logging.getLogger("theirs").info("not told")
+"""
+
+
+def test_libraries_log_in_the_same_format():
+    """What they say by the standard library's loggers is a JSON object on one line as well."""
+    logged = subprocess.run(
+        [sys.executable, "-c", LOGS_OF_LIBRARIES],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours, warning, failure = map(json.loads, logged.stderr.splitlines())
+    assert ours.keys() == {"event", "level", "timestamp"}
+    assert (warning["event"], warning["level"]) == ("one\ntwo 3", "warning")
+    assert warning["logger"] == failure["logger"] == "theirs"
+    assert failure["exception"].endswith("ValueError: swordfish")

@@ -219,7 +219,7 @@ class Engine:
         if request.audio_format is not None and looks_like_a_file(data):
             raise InvalidFieldError(
                 "the audio begins like a file; leave audio_format unset for files",
-                "config.audio_format",
+                "audio_format",
             )
         recording = open_recording(data, request.audio_format)
         known = replace(request, audio_format=recording.audio_format)

@@ -31,7 +31,8 @@ CATALOGUE = {
     "INVALID_FIELD": Entry(
         StatusCode.INVALID_ARGUMENT,
         "a field is out of its range, or the model cannot honour it",
-        "mend the field that `BadRequest` names",
+        "mend the field that `BadRequest` names: by its path in `StreamingConfig`, as "
+        "`audio_format.encoding`, or beside the config in the message, as `flush.id`",
         BAD_REQUEST,
     ),
     "PROTOCOL_VIOLATION": Entry(

@@ -42,11 +42,17 @@ class Guard(grpc.aio.ServerInterceptor):
             # On the wire all four kinds begin alike, so this answers any of them.
             return grpc.stream_stream_rpc_method_handler(_no_such_method)
         method = handler_call_details.method
-        if handler.stream_stream is not None and method not in self._guarded:
-            is_ours = handler.request_deserializer is None
-            parsing = handler if is_ours else _parsing(handler, self._door)
-            self._guarded[method] = _releasing(parsing)
-        return self._guarded.get(method, handler)
+        if method not in self._guarded:
+            self._guarded[method] = self._guard(handler)
+        return self._guarded[method]
+
+    def _guard(self, handler: Handler) -> Handler:
+        if handler.unary_unary is not None:
+            return _releasing_request(handler)
+        if handler.stream_stream is None:
+            return handler
+        is_ours = handler.request_deserializer is None
+        return _releasing(handler if is_ours else _parsing(handler, self._door))
 
 
 async def _no_such_method(_: AsyncIterator[bytes], context: Context) -> NoReturn:
@@ -110,4 +116,26 @@ def _releasing(handler: Handler) -> Handler:
 
     return grpc.stream_stream_rpc_method_handler(
         answer, response_serializer=handler.response_serializer
+    )
+
+
+def _releasing_request(handler: Handler) -> Handler:
+    """Free the request of a call with one answer as soon as it has failed, as ``_releasing``.
+
+    It may hold 64 MiB, and a collector that has frozen what was there at the start comes by late.
+    """
+    behave = handler.unary_unary
+
+    async def answer(request: object, context: Context) -> object:
+        try:
+            return await behave(request, context)
+        except grpc.aio.AbortError as error:
+            error.__traceback__ = error.__context__ = None
+            raise
+        finally:
+            # This frame stands in the traceback from here on.
+            del request, context
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer, handler.request_deserializer, handler.response_serializer
     )

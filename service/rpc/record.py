@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,7 +98,7 @@ class Record:
     has_slot: bool = False
     """Whether it was ever admitted; one that never was is a refusal."""
     received_s: float = 0.0
-    """Audio."""
+    """Audio; known when it is over."""
     finals: int = 0
     decodes: int = 0
     heard_s: float = 0.0
@@ -111,6 +110,8 @@ class Record:
     outcome: str = ""
     """OK, CANCELLED, or the reason of a failure; empty while it runs."""
     _punctuality: Punctuality = field(default_factory=Punctuality)
+    _received_so_far_s: Callable[[], float] = float
+    """Audio that has come."""
 
     @property
     def code(self) -> str:
@@ -140,6 +141,7 @@ class Record:
     def admitted(self, model: str, received_s: Callable[[], float]) -> None:
         """Note that it has a slot."""
         self.has_slot = True
+        self._received_so_far_s = received_s
         for observer in self.observers:
             observer.admitted(model, received_s)
 
@@ -175,6 +177,9 @@ class Record:
         """Complete it, tell everyone, and write its line."""
         self.outcome = self.outcome or CANCELLED
         self.duration_s = time.monotonic() - self.began_s
+        self.received_s = self._received_so_far_s()
+        # What tells it holds the stream, and the stream holds this record.
+        self._received_so_far_s = float
         line = {
             "method": self.method,
             "call_id": self.call_id,
@@ -199,15 +204,11 @@ class Record:
 
 
 class Ledger:
-    """The RPCs that run, and how many of those before ended how."""
+    """The RPCs that run."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         """Begin with none, and tell these of each."""
         self._observers = observers
-        self.opened: Counter[str] = Counter()
-        """By method."""
-        self.settled: Counter[tuple[str, str]] = Counter()
-        """By method and outcome; the sums agree with ``opened`` when none runs."""
         self.open: set[Record] = set()
 
     @contextmanager
@@ -215,14 +216,12 @@ class Ledger:
         """Keep the record of an RPC while the block runs; log it at the end."""
         record = Record(method, caller)
         record.observers += [observer.began(record, metadata) for observer in self._observers]
-        self.opened[method] += 1
         self.open.add(record)
         try:
             yield record
         finally:
             self.open.discard(record)
             record.close()
-            self.settled[method, record.outcome] += 1
 
 
 def _rounded(value: float | None) -> float | None:

@@ -94,14 +94,14 @@ class SpeechServicer:
             ):
                 expires_at_s = record.caller.expires_at_s
                 with Patience(self._limits, intake, live, give_up, expires_at_s) as patience:
-                    try:
-                        yield convert.stream_started(record.call_id, record.model)
-                        async for update in live.updates():
-                            patience.writing()
-                            yield convert.transcript(update)
-                            patience.written()
-                    finally:
-                        record.received_s = live.received_s
+                    await _send_headers(context)
+                    patience.writing()
+                    yield convert.stream_started(record.call_id, record.model)
+                    patience.written()
+                    async for update in live.updates():
+                        patience.writing()
+                        yield convert.transcript(update)
+                        patience.written()
 
     async def recognize(self, data: bytes, context: Context) -> asr_pb2.RecognizeResponse:
         """Recognize one complete recording."""
@@ -115,7 +115,6 @@ class SpeechServicer:
                 engine.recognize(request, message.audio, record.caller.identity, record)
             )
             finals = [event for event in recognition.events if isinstance(event, FinalResult)]
-            record.received_s = recognition.duration_s
             return asr_pb2.RecognizeResponse(
                 results=[
                     convert.final_result(final, with_words=request.word_offsets) for final in finals
@@ -210,6 +209,13 @@ async def _statuses(
         if intake is not None:
             await intake.hear_out()
         await abort(context, failure)
+
+
+async def _send_headers(context: Context) -> None:
+    """Send them by themselves: grpc refuses a status while they wait with the first answer."""
+    # It fails where the client has gone, which the handler hears by being cancelled.
+    with suppress(grpc.aio.InternalError):
+        await context.send_initial_metadata(())
 
 
 async def _last_word(

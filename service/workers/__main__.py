@@ -92,7 +92,6 @@ class Decoder:
 
     def _hear(self, request: Decode, lane: Samples) -> Hypothesis:
         if request.options is not None:
-            self.leave(request.stream)
             self._streams[request.stream] = self._recognizer.open_stream(request.options)
         stream = self._streams[request.stream]
         window = memory.read(lane, request.samples, request.context, request.agreed_words)
@@ -113,6 +112,10 @@ def main(task: Task) -> ExitStatus:
     die_with_parent()
     lines = configure_logging(task.log_level, task.log_format)
     control = Connection(task.control)
+    if control.poll():
+        # The server says nothing before it is told what was loaded: it ended too early for
+        # ``die_with_parent``.
+        return ExitStatus.STOPPED
     try:
         recognizer, grown_bytes = _load(task)
     except ModelUnavailableError as error:

@@ -66,15 +66,17 @@ class WorkerPool:
         self._past_batch_sizes: Counter[int] = Counter()
         # Each worker has a thread that starts it and outlives it, see ``lifetime``.
         self._keepers: list[threading.Thread] = []
+        self._first: Future[Loaded] = Future()
+        """What the first one has loaded; all that come later are held to it."""
         try:
-            first = self._add_keeper().result()
+            first = self._add_keeper(self._first).result()
             self._launch = launch.settled(first.settled_options)
-            loads = [self._add_keeper() for _ in range(1, size)]
+            loads = [self._add_keeper(Future()) for _ in range(1, size)]
             loaded = [first, *(load.result() for load in loads)]
         except BaseException:
             self.close()
             raise
-        self.capabilities = loaded[0].capabilities
+        self.capabilities = first.capabilities
         """What the model can do."""
         self.memory_bytes = sum(each.memory_bytes for each in loaded)
         """By which loading it made the workers grow, in sum."""
@@ -139,27 +141,26 @@ class WorkerPool:
             return min(usable, key=lambda worker: (worker.streams, worker.running))
         return min(usable, key=lambda worker: (worker.running, worker.streams))
 
-    def _add_keeper(self) -> Future[Loaded]:
-        """Take a seat for another worker; returns what will be loaded there."""
+    def _add_keeper(self, load: Future[Loaded]) -> Future[Loaded]:
+        """Take a seat for another worker; returns ``load``, which gets what is loaded there."""
         seat = len(self._keepers)
-        load: Future[Loaded] = Future()
         name = f"keep-{self._model}-{seat}"
         keeper = threading.Thread(target=self._keep, args=(seat, load), name=name, daemon=True)
         self._keepers.append(keeper)
         keeper.start()
         return load
 
-    def _keep(self, seat: int, first: Future[Loaded]) -> None:
+    def _keep(self, seat: int, load: Future[Loaded]) -> None:
         """See to it that there is a worker, until the pool is closed."""
         backoff = Backoff()
         delay_s = 0.0
         while not self._closing.wait(delay_s):
             try:
                 worker = self._start(seat)
-                loaded = self._load(worker, first)
+                loaded = self._load(worker)
             except ModelUnavailableError as error:
-                if not first.done():
-                    first.set_exception(error)
+                if not load.done():
+                    load.set_exception(error)
                     return
                 if self._closing.is_set():
                     return
@@ -167,7 +168,7 @@ class WorkerPool:
                 delay_s = backoff.delay_s(0.0)
                 continue
             ready_s = time.monotonic()
-            self._serve(worker, first, loaded)
+            self._serve(worker, load, loaded)
             delay_s = backoff.delay_s(time.monotonic() - ready_s)
 
     def _start(self, seat: int) -> Worker:
@@ -183,13 +184,13 @@ class WorkerPool:
             self._processes[seat] = worker
             return worker
 
-    def _load(self, worker: Worker, first: Future[Loaded]) -> Loaded:
+    def _load(self, worker: Worker) -> Loaded:
         """Wait until a worker has its model, and the same one as those before it."""
         try:
             # The first may download a model; for what it has found, nobody waits forever.
-            limit_s = self._launch.max_reload_s if first.done() else None
+            limit_s = self._launch.max_reload_s if self._first.done() else None
             loaded = worker.wait_until_ready(limit_s)
-            if not first.done() or loaded.capabilities == first.result().capabilities:
+            if not self._first.done() or loaded.capabilities == self._first.result().capabilities:
                 return loaded
         except BaseException:
             worker.kill()
@@ -199,13 +200,13 @@ class WorkerPool:
         worker.wait()
         raise ModelUnavailableError("its files have changed; restart the server")
 
-    def _serve(self, worker: Worker, first: Future[Loaded], loaded: Loaded) -> None:
+    def _serve(self, worker: Worker, load: Future[Loaded], loaded: Loaded) -> None:
         """Have a worker take decodes until its end."""
         with self._lock:
             self._ready.append(worker)
         self._roster.joined(self._model, worker.pid)
-        if not first.done():
-            first.set_result(loaded)
+        if not load.done():
+            load.set_result(loaded)
         else:
             log.info("a worker was replaced", model=self._model, worker_pid=worker.pid)
         ending = worker.wait()

@@ -192,3 +192,29 @@ async def test_an_aborted_call_is_held_until_garbage_is_collected():
     finally:
         gc.enable()
     assert codes[grpc.StatusCode.INVALID_ARGUMENT] < 40, "freed at once, as in 1.85.1"
+
+
+async def test_what_an_aborted_unary_call_held_waits_for_the_garbage_collector():
+    """Its error and the frames hold each other: rpc/guard breaks that circle, too."""
+
+    async def handler(_, context):
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
+
+    unary = grpc.method_handlers_generic_handler(
+        "fact.Unary", {"Call": grpc.unary_unary_rpc_method_handler(handler)}
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        async with (
+            bare_server(handler, handlers=(unary,)) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            for _ in range(10):
+                with suppress(grpc.aio.AioRpcError):
+                    await channel.unary_unary("/fact.Unary/Call")(b"recording")
+            held = sum(isinstance(known, grpc.aio.AbortError) for known in gc.get_objects())
+    finally:
+        gc.enable()
+    # All but the last one, which may not have ended yet.
+    assert held >= 9, "freed at once; the wrapper may go"

@@ -68,6 +68,30 @@ async def test_a_client_that_does_not_read_stops_a_server_that_writes():
         call.cancel()
 
 
+async def test_a_status_is_refused_while_the_headers_wait_with_the_first_answer():
+    """abort() fails until the client takes them: rpc/servicer sends headers by themselves."""
+    refused = asyncio.Event()
+
+    async def handler(_, context):
+        writing = asyncio.ensure_future(context.write(b"answer"))
+        await asyncio.wait({writing}, timeout=0.3)
+        try:
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, "unread")
+        except grpc.aio.InternalError:
+            refused.set()
+            await writing
+        yield b""
+
+    closed_window = ("grpc.http2.lookahead_bytes", 0)
+    async with (
+        bare_server(handler) as address,
+        call_of(address, ("grpc.http2.bdp_probe", 0), closed_window) as call,
+    ):
+        await call.write(b"audio")
+        await refused.wait()
+        call.cancel()
+
+
 async def test_a_status_from_outside_ends_a_call_whose_handler_is_stuck():
     """abort() works from another task while a write waits: rpc/servicer ends unread streams so."""
     codes = []

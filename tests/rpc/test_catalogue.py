@@ -53,7 +53,8 @@ async def _unread(stub: Stub, running: RunningServer) -> None:
             await call.write(flush("x" * 128))
 
     flooding = asyncio.create_task(flood())
-    await until(lambda: running.servicer.ledger.settled)
+    await until(lambda: running.servicer.ledger.open)
+    await until(lambda: not running.servicer.ledger.open)
     try:
         async for _ in call:
             pass

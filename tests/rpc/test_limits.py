@@ -80,6 +80,23 @@ async def test_work_of_the_server_is_not_idleness(serve):
     assert not _endings(transcripts)
 
 
+async def test_a_stream_that_takes_not_even_the_first_answer_is_ended(serve):
+    """A client whose window for answers is closed keeps its slot for ``idle_s`` and no longer."""
+    closed_window = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 0))
+    async with (
+        serve(idle_s=1.0) as running,
+        grpc.aio.insecure_channel(running.address, options=closed_window) as channel,
+    ):
+        slots = running.engine.slots
+        call = asr_pb2_grpc.SpeechServiceStub(channel).StreamingRecognize()
+        await call.write(config())
+        await until(lambda: slots.taken)
+        await call.done_writing()
+        await until(lambda: not slots.taken)
+        _, end = await _to_the_end(call)
+        assert details(end)[0].reason == "RESULTS_UNREAD"
+
+
 async def test_a_stream_without_config_takes_no_slot(serve):
     """While the config is waited for the slot is another's, and waiting ends in time."""
     settings = {"max_streams": 1, "first_message_s": 4.0}
@@ -170,7 +187,7 @@ async def test_a_stream_that_waits_for_its_config_is_told_of_the_end(serve):
     """A server that stops does not wait for configs: their streams end with DRAINING at once."""
     async with serve(first_message_s=600) as running, stub_for(running.address) as stub:
         call = stub.StreamingRecognize()
-        await until(lambda: running.servicer.ledger.opened["StreamingRecognize"])
+        await until(lambda: running.servicer.ledger.open)
         running.engine.slots.drain()
         _, end = await _to_the_end(call)
         assert details(end)[0].reason == "DRAINING"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import structlog
 from structlog.testing import LogCapture
@@ -9,6 +11,7 @@ from structlog.testing import LogCapture
 from service.core.events import FinalResult, InterimResult, SpeechEnded, SpeechStarted
 from service.engine.callers import Caller
 from service.rpc.record import Ledger, Punctuality
+from service.rpc.status import Failure
 
 STARTED, ENDED = SpeechStarted(0), SpeechEnded(0)
 
@@ -39,21 +42,35 @@ def test_results_are_counted_from_what_they_answer(moments, after_s):
     assert [one for one in found if one is not None] == after_s
 
 
-def test_each_call_has_one_line():
+@pytest.fixture
+def captured() -> Iterator[LogCapture]:
+    """What is logged."""
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+    yield capture
+    structlog.reset_defaults()
+
+
+def test_each_call_has_one_line(captured):
     """Whatever becomes of a call, its line is there, once, with its outcome and code."""
-    captured = LogCapture()
-    structlog.configure(processors=[captured])
-    try:
-        ledger = Ledger()
-        with ledger.record("ListModels", Caller("token:ann", "token-ann")) as one:
-            one.succeed()
-        with pytest.raises(KeyError), ledger.record("Recognize", Caller("a", "address-1")):
-            raise KeyError
-    finally:
-        structlog.reset_defaults()
+    ledger = Ledger()
+    with ledger.record("ListModels", Caller("token:ann", "token-ann")) as one:
+        one.succeed()
+    with pytest.raises(KeyError), ledger.record("Recognize", Caller("a", "address-1")):
+        raise KeyError
     first, second = captured.entries
     assert (first["outcome"], first["code"], first["caller"]) == ("OK", "OK", "token-ann")
     assert (second["outcome"], second["method"]) == ("CANCELLED", "Recognize")
     assert first["real_time_factor"] is None
     assert not ledger.open
-    assert sum(ledger.opened.values()) == sum(ledger.settled.values()) == 2
+
+
+def test_a_call_that_fails_says_how_much_audio_had_come(captured):
+    """As one that succeeds; a recording as well as a stream."""
+    received_s = 0.0
+    with Ledger().record("Recognize", Caller("a", "address-1")) as record:
+        record.admitted("scripted", lambda: received_s)
+        received_s = 2.5
+        record.fail(Failure("RECORDING_TOO_SLOW", "it took too long"))
+    [line] = captured.entries
+    assert line["audio_s"] == record.received_s == 2.5

@@ -2,8 +2,8 @@
 
 python -m tests.workers.faulty_worker TASK   as python -m service.workers
 
-It does not come so far as to load its model while there is a file that SPOILED names: it ends
-with the status that the file says, or hangs if that says nothing.
+No model is loaded while there is a file that SPOILED names: loading ends the process with the
+status that the file says, or hangs if that says nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from service.core.errors import InvalidFieldError
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
-from service.recognizers import scripted
+from service.recognizers import registry, scripted
+from service.recognizers.base import Recognizer
 from service.workers.__main__ import main
 from service.workers.messages import TASK
 
@@ -71,13 +73,19 @@ class FaultyStream(scripted.ScriptedStream):
 _broken = threading.Event()
 
 
-def _spoil(file: Path) -> None:
-    """Do what befalls workers that are started now."""
-    if file.exists():
-        status = file.read_text(encoding="utf-8")
-        if status:
-            os._exit(int(status))
-        threading.Event().wait()
+def spoiled(load: Callable[..., Recognizer]) -> Callable[..., Recognizer]:
+    """Return what loads a model as this does, unless loading is spoiled."""
+
+    def load_or_fail(*arguments: object) -> Recognizer:
+        file = Path(os.environ.get(SPOILED, "no such file"))
+        if file.exists():
+            status = file.read_text(encoding="utf-8")
+            if status:
+                os._exit(int(status))
+            threading.Event().wait()
+        return load(*arguments)
+
+    return load_or_fail
 
 
 def _open_stream(_: object, options: DecodeOptions) -> FaultyStream:
@@ -87,6 +95,6 @@ def _open_stream(_: object, options: DecodeOptions) -> FaultyStream:
 
 
 if __name__ == "__main__":
-    _spoil(Path(os.environ.get(SPOILED, "no such file")))
+    registry.load = spoiled(registry.load)
     scripted.ScriptedRecognizer.open_stream = _open_stream
     sys.exit(main(TASK.validate_json(sys.argv[1])))

@@ -185,6 +185,13 @@ def test_a_replacement_that_hangs_while_it_loads_is_killed(recognizer, watched, 
     assert watched.roster.losses == {MODEL: 1}
 
 
+def test_a_later_worker_that_hangs_while_it_loads_ends_the_start(spoiled):
+    """For what the first one has loaded, nobody waits forever at the start either."""
+    with faulty_workers(), pytest.raises(ModelUnavailableError, match="may hang"):
+        WorkerPool(MODEL, launch(HANGS_S), 2, Roster(spoiled.touch))
+    assert not _workers()
+
+
 def test_a_worker_whose_every_decode_raises_is_replaced(recognizer, watched):
     """It draws no streams to itself for long: it fails on our own audio, too, and ends."""
     before = watched.pids

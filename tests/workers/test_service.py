@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 import psutil
@@ -196,6 +199,43 @@ async def test_no_worker_outlives_its_server(number):
         assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
         _, alive = psutil.wait_procs(workers, timeout=30)
         assert not alive
+
+
+@contextmanager
+def _hanging_while_it_loads(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a server that has begun to load its model, which will never end."""
+    with tempfile.NamedTemporaryFile() as spoiled:
+        command = [sys.executable, "-m", "tests.workers.faulty_service", *SCRIPTED, *options]
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {SPOILED: spoiled.name},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stderr is not None
+                assert "loading model" in process.stderr.readline()
+                yield process
+            finally:
+                process.kill()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_server_that_still_loads_stops_at_once(workers, number):
+    """Status 0 although loading a model never ends; it was never ready, and no worker is left."""
+    with _hanging_while_it_loads("--workers", str(workers)) as process:
+        if workers:
+            # The first one loads before the others.
+            await until(lambda: _family(process.pid))
+        family = _family(process.pid)
+        process.send_signal(number)
+        assert await asyncio.to_thread(process.wait, 50) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+        assert not psutil.wait_procs(family, timeout=30)[1]
 
 
 async def test_workers_leave_ctrl_c_to_the_server():
