@@ -15,6 +15,7 @@ from protos.asr.v1.asr_pb2 import AudioEncoding, AudioFormat
 
 if TYPE_CHECKING:
     import numpy as np
+    import soundfile
 
 MAX_CHANNELS = 8
 MIN_RATE_HZ = 8_000
@@ -136,16 +137,28 @@ def open_raw(file_descriptor: int, name: str, audio_format: AudioFormat) -> Sour
     return Source(name, audio_format, None, blocks)
 
 
-def _open_with_libsndfile(path: str) -> Source:
+def _read_header(path: str) -> "tuple[soundfile.SoundFile, int]":
+    """Return what libsndfile read of a file's begin, closed, and how many bytes lie behind."""
     # Imported here so that raw samples can be streamed without it.
     import soundfile
 
     try:
-        with Path(path).open("rb") as stored, soundfile.SoundFile(stored) as header:
-            unread_bytes = _unread_bytes(stored)
+        with Path(path).open("rb") as stored:
+            if not stored.seekable():
+                raise SourceError(f"{path} is a pipe, in which libsndfile cannot look about")
+            with soundfile.SoundFile(stored) as header:
+                return header, _unread_bytes(stored)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {_reason(error)}") from None
     except soundfile.LibsndfileError as error:
         why = error.error_string
         raise SourceError(f"{path} is not audio that libsndfile can read ({why})") from None
+
+
+def _open_with_libsndfile(path: str) -> Source:
+    import soundfile
+
+    header, unread_bytes = _read_header(path)
     rate_hz, file_channels = header.samplerate, header.channels
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise SourceError(

@@ -28,7 +28,8 @@ class ClientError(Exception):
     ) -> None:
         super().__init__(message)
         self.field = field
-        """Path of the offending field in the request, or empty."""
+        """Path of the offending field in StreamingConfig, or beside the config in its message; or
+        empty."""
         self.metadata = metadata or {}
         """The message's varying parts, for programs."""
 
