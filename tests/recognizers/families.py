@@ -218,7 +218,8 @@ def write_speech_to_text(folder: Path) -> Path:
         eos_token_id=2,
         decoder_start_token_id=2,
     )
-    _save(transformers.Speech2TextForConditionalGeneration, config, folder, factor=20, seed=2)
+    # With most seeds its finals are loops, of which one turn is left: too few words.
+    _save(transformers.Speech2TextForConditionalGeneration, config, folder, factor=20, seed=3)
     transformers.Speech2TextFeatureExtractor().save_pretrained(folder)
     return folder
 
