@@ -68,8 +68,13 @@ async def can_be_taken(process: Process, count: int, access: Access = OPEN) -> N
         while True:
             try:
                 async with AsyncExitStack() as streams:
-                    for _ in range(count):
-                        await streams.enter_async_context(client.stream())
+                    taken = [
+                        await streams.enter_async_context(client.stream()) for _ in range(count)
+                    ]
+                    # A stream that is left, not ended, gives its slot back some time later.
+                    for stream in taken:
+                        await stream.finish()
+                        await finish(stream, Outcome())
             except RecognitionError as error:
                 if error.reason != "SERVER_FULL":
                     raise
