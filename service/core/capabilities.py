@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from service.core.hypothesis import SAMPLE_RATE_HZ
@@ -21,6 +22,8 @@ class Capabilities:
     it is asked for once, and never speculatively."""
     left_context: bool = False
     """Finals hear the segments before them and read their texts."""
+    most_context_s: float = math.inf
+    """Of the segments before; where they would be longer, the newest few of them are heard."""
     word_offsets: bool = False
     max_alternatives: int = 1
     phrases: bool = False

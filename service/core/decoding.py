@@ -7,6 +7,7 @@ about to end is decoded ahead of its end.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class DecodingRules:
     """None where no interims are wanted."""
     left_context: bool = False
     """Give the recognizer the segments before."""
+    most_context_s: float = math.inf
     speculation: bool = False
     """Decode a final while the silence that ends its segment is awaited."""
     hear_interval_s: float | None = None
@@ -96,7 +98,9 @@ class Decoding:
         self._rules = rules
         self._audio = audio
         self._emit = emit
-        self._history = SpeechHistory(round(rules.longest_window_s * SAMPLE_RATE_HZ))
+        self._history = SpeechHistory(
+            round(rules.longest_window_s * SAMPLE_RATE_HZ), rules.most_context_s * SAMPLE_RATE_HZ
+        )
         self._due: deque[tuple[Segment, list[FlushDone]]] = deque()
         """Segments that want their finals, each with the flushes that its final answers."""
         self._waiting_flushes = 0
@@ -246,7 +250,9 @@ class Decoding:
         growing = self._growing_segment(segment) if kind is JobKind.INTERIM else None
         agreed = growing.agreed_words if growing is not None else ()
         samples = self._audio.copy(segment.start_samples, segment.end_samples)
-        return DecodeJob(kind, segment, Window(samples, context, agreed))
+        is_growing = kind is JobKind.CONFIRMING_INTERIM
+        window = Window(samples, context, agreed, is_growing, self._history.memory)
+        return DecodeJob(kind, segment, window)
 
     def _is_open(self, segment: Segment) -> bool:
         return self._open is not None and self._open.so_far.segment_id == segment.segment_id
@@ -281,7 +287,7 @@ class Decoding:
         self._ahead = None
         if self._rules.left_context:
             samples = self._audio.copy(segment.start_samples, segment.end_samples)
-            self._history.append(ContextSegment(samples, hypothesis.text))
+            self._history.append(ContextSegment(samples, hypothesis.text), hypothesis.memory)
         if hypothesis.words:
             self._emit(_final_result(segment, hypothesis))
         self._waiting_flushes -= len(flushes)
