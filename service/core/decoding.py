@@ -7,7 +7,6 @@ about to end is decoded ahead of its end.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ class DecodingRules:
     """None where no interims are wanted."""
     left_context: bool = False
     """Give the recognizer the segments before."""
-    most_context_s: float = math.inf
+    most_context_s: float | None = None
     speculation: bool = False
     """Decode a final while the silence that ends its segment is awaited."""
     hear_interval_s: float | None = None
@@ -77,6 +76,8 @@ class OpenSegment:
     """It ends in silence."""
     is_settled: bool
     """It ends where it is now unless speech goes on."""
+    is_ending: bool
+    """Speech will hardly go on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +99,9 @@ class Decoding:
         self._rules = rules
         self._audio = audio
         self._emit = emit
+        most_context_s = rules.most_context_s or rules.longest_window_s
         self._history = SpeechHistory(
-            round(rules.longest_window_s * SAMPLE_RATE_HZ), rules.most_context_s * SAMPLE_RATE_HZ
+            round(rules.longest_window_s * SAMPLE_RATE_HZ), round(most_context_s * SAMPLE_RATE_HZ)
         )
         self._due: deque[tuple[Segment, list[FlushDone]]] = deque()
         """Segments that want their finals, each with the flushes that its final answers."""
@@ -206,7 +208,7 @@ class Decoding:
         if self._open is None:
             return None
         segment = self._open.so_far
-        if self._open.is_settled and self._may_foresee(segment):
+        if self._open.is_ending and self._may_foresee(segment):
             is_done = self._ahead is not None and self._ahead[0] == segment
             return None if is_done else (JobKind.SPECULATIVE_FINAL, segment)
         return self._next_interim(self._open)

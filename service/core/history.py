@@ -65,12 +65,12 @@ class SpeechHistory:
     """Of the most context, once there is more. Of Whisper with 12 s and 5 s, 15 and 7.5, 20 and
     10, finals had 4.4, 4.4 and 4.7 % of the words wrong (28 minutes, as in docs/whisper.md)."""
 
-    def __init__(self, window_samples: int, most_context_samples: float) -> None:
+    def __init__(self, window_samples: int, most_context_samples: int) -> None:
         """Begin with none.
 
         Args:
             window_samples: Context and segment together are no longer.
-            most_context_samples: Context is no longer; may be infinite.
+            most_context_samples: Context is no longer.
         """
         self._window_samples = window_samples
         self._most_context_samples = most_context_samples
@@ -85,10 +85,10 @@ class SpeechHistory:
 
     def before(self, segment_samples: int) -> tuple[ContextSegment, ...]:
         """Return the context of a segment so long, oldest first."""
-        room_samples: float = self._window_samples - segment_samples
+        room_samples = self._window_samples - segment_samples
         context_samples = sum(len(segment.samples) for segment in self._segments)
         if context_samples > self._most_context_samples:
-            room_samples = min(room_samples, self.KEPT_PART * self._most_context_samples)
+            room_samples = min(room_samples, round(self.KEPT_PART * self._most_context_samples))
         chosen: list[ContextSegment] = []
         for segment in reversed(self._segments):
             room_samples -= len(segment.samples)

@@ -8,7 +8,7 @@ from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
 from service.recognizers.base import LEAST_SAMPLES
 from service.recognizers.context import LONGEST_WINDOW_S
-from service.recognizers.whisper_final import MOST_CONTEXT_S, FinalDecoder
+from service.recognizers.whisper_final import FinalDecoder
 from service.recognizers.whisper_interim import InterimDecoder
 from service.recognizers.whisper_load import load_model, parse_options, segment_encoder
 from service.recognizers.whisper_model import WhisperModel
@@ -62,7 +62,7 @@ class WhisperRecognizer:
             languages=(language, *others),
             longest_window_s=LONGEST_WINDOW_S,
             left_context=True,
-            most_context_s=MOST_CONTEXT_S,
+            most_context_s=segments.most_context_s if segments.has_memory else None,
             word_offsets=True,
             max_alternatives=MOST_ALTERNATIVES,
         )

@@ -69,7 +69,9 @@ class _Linear:
     bias: Floats
 
     def __call__(self, values: Floats) -> Floats:
-        return np.add(values @ self.weight, self.bias, dtype=np.float32)
+        result: Floats = values @ self.weight
+        result += self.bias
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class _Norm:
     beta: Floats
 
     def __call__(self, values: Floats) -> Floats:
-        centred = values - values.mean(axis=-1, keepdims=True)
+        centred: Floats = values - values.mean(axis=-1, keepdims=True)
         variance = np.square(centred).mean(axis=-1, keepdims=True)
         centred /= np.sqrt(variance + _LAYER_NORM_EPSILON)
         centred *= self.gamma
@@ -138,7 +140,7 @@ class Encoder:
 
     def silence(self, begin: int, end: int) -> Floats:
         """Return the outputs of silence at these positions."""
-        return self._silence.outputs[begin:end]
+        return self._silence.outputs[begin : max(begin, end)]
 
     def embedded(self, mel: Floats, first: int = 0) -> Floats:
         """Return what positions are encoded from.
@@ -165,7 +167,7 @@ class Encoder:
             silence: Positions of silence behind it that are attended to, if there is room.
         """
         begin, end = before.end, before.end + len(embedded)
-        behind = slice(end, end + silence)
+        behind = slice(end, end + max(0, silence))
         hidden = embedded + self._positions[begin:end]
         keys, values = [], []
         for number, layer in enumerate(self._layers):

@@ -50,8 +50,7 @@ probabilities reached 0.57, and on 240 pieces of a kitchen's noise, where these 
 a third of the texts that the paper's pair does."""
 LOOP_NO_SPEECH = 0.6
 """No-speech probability above which a loop is noise and not worth another try."""
-MOST_CONTEXT_S = 12.0
-"""Context that is heard before a segment; what else was tried stands in docs/whisper.md."""
+SUPPORT_PADDING_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +105,8 @@ class FinalDecoder:
             self._in_context(window.samples, segment, self._prefix(context)) if context else None
         )
         if heard is None:
-            whole = self._encoded_alone(window.samples) if context else segment.whole
-            heard = self._alone(window.samples, whole)
+            alone = self._count(segment.own(math.inf)) if context else segment.whole
+            heard = self._alone(window.samples, alone)
         hypothesis = Hypothesis() if heard is None else self._hypothesis(heard)
         return replace(
             hypothesis,
@@ -118,7 +117,7 @@ class FinalDecoder:
 
     def context(self, window: Window) -> Sequence[ContextSegment]:
         """Return what of a window's context is heard."""
-        return fitting(window, self._model.tokens, MOST_CONTEXT_S)[0]
+        return fitting(window, self._model.tokens, self._segments.most_context_s)[0]
 
     def _in_context(
         self, samples: Samples, segment: EncodedSegment, prefix: Sequence[int]
@@ -143,9 +142,6 @@ class FinalDecoder:
         if not has_words(self._model.text(decoded.tokens)):
             return None
         return Heard(encoded, (), decoded, 0.0, _duration_s(samples))
-
-    def _encoded_alone(self, samples: Samples) -> Encoded:
-        return self._count(self._segments.behind(samples, (), None).whole)
 
     def _count(self, encoded: Encoded) -> Encoded:
         self._heard_samples += encoded.encoded_samples
@@ -196,7 +192,7 @@ class FinalDecoder:
 
     def _supports(self, segment: EncodedSegment, tokens: Sequence[int]) -> bool:
         """Whether the segment's own audio bears out a text that was heard in context."""
-        encoded = self._count(segment.own())
+        encoded = self._count(segment.own(SUPPORT_PADDING_S))
         times = self._model.align(encoded, self._language, tokens)
         mean = sum(time.log_probability for time in times) / len(times)
         return mean >= LEAST_SUPPORT

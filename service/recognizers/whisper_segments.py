@@ -23,16 +23,25 @@ from service.recognizers.whisper_encoder import (
     Stretch,
     extended,
 )
-from service.recognizers.whisper_model import Encoded, WhisperModel, encoded, frames_of
+from service.recognizers.whisper_model import (
+    FULL_WINDOW_S,
+    Encoded,
+    WhisperModel,
+    encoded,
+    frames_of,
+)
 
 CONTEXT_PADDING_S: Final = 8.0
 """Silence behind a segment that is heard in context; one that is heard alone needs the whole
 window. What else was tried stands in docs/whisper.md."""
-SUPPORT_PADDING_S: Final = 1.0
-MARGIN_S: Final = 0.4
+MARGIN_S: Final = 0.3
 """The newest positions of a growing segment are encoded anew with what follows them: they had
 heard too little of it. With 1, 0.5 and 0.25 s, 8.5, 9.1 and 9.6 % of the words in interims were
 wrong, and without any 24 % (``python -m benchmarks.whisper_states --every 3``)."""
+
+HEARD_SILENCE: Final = 15
+"""Positions of silence behind a segment that are encoded with it; the rest is as it is behind
+nothing. Without them, 19 % of interims were loops or too improbable, and with 15 and 25, 12 %."""
 
 _POSITION_SAMPLES: Final = SAMPLE_RATE_HZ // POSITIONS_PER_S
 
@@ -45,8 +54,8 @@ class EncodedSegment:
     """Context and segment."""
     begin_s: float
     """Where the segment begins in it."""
-    own: Callable[[], Encoded]
-    """Returns the segment without its context."""
+    own: Callable[[float], Encoded]
+    """Returns the segment without its context, with so many seconds of silence behind it."""
     memory: object | None = None
     """For the segment behind this one."""
 
@@ -63,7 +72,7 @@ class GrowingSegmentEncoder(Protocol):
 
         Args:
             samples: The segment so far.
-            begin_samples: The place. Never before that of an earlier call.
+            begin_samples: The place.
             window_s: How long it is to be, with silence behind it.
         """
 
@@ -73,6 +82,14 @@ class GrowingSegmentEncoder(Protocol):
 
 class SegmentEncoder(Protocol):
     """Encodes segments. May be used from several threads."""
+
+    @property
+    def most_context_s(self) -> float:
+        """Speech before a segment that is heard with it."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it can go on from what a segment left behind."""
 
     def behind(
         self, samples: Samples, context: Sequence[ContextSegment], memory: object | None
@@ -94,6 +111,9 @@ class SegmentEncoder(Protocol):
 class WindowEncoder:
     """Implements SegmentEncoder, as Whisper was trained."""
 
+    most_context_s = 10.0
+    has_memory = False
+
     def __init__(self, model: WhisperModel) -> None:
         """Encode by the model."""
         self._model = model
@@ -109,7 +129,7 @@ class WindowEncoder:
         return EncodedSegment(
             whole=self._model.encode(joint, _duration_s(joint) + padding_s),
             begin_s=_duration_s(joint) - _duration_s(samples),
-            own=lambda: self._model.encode(samples, _duration_s(samples) + SUPPORT_PADDING_S),
+            own=lambda silence_s: self._model.encode(samples, _duration_s(samples) + silence_s),
         )
 
     def growing(
@@ -145,6 +165,9 @@ class _Memory:
 class StatesEncoder:
     """Implements SegmentEncoder; only what is new is encoded."""
 
+    most_context_s = 12.0
+    has_memory = True
+
     def __init__(self, model: WhisperModel, encoder: Encoder) -> None:
         """Encode the model's spectrograms."""
         self._audio = _Audio(model, encoder)
@@ -161,7 +184,8 @@ class StatesEncoder:
                 before = self._left_by(segment.samples, before)[1]
                 encoded_samples += len(segment.samples)
         stretch, memory = self._left_by(samples, before)
-        return self._audio.segment(before, stretch.outputs, encoded_samples, memory)
+        positions = _positions(samples)
+        return self._audio.segment(before, stretch.outputs, positions, encoded_samples, memory)
 
     def growing(
         self, context: Sequence[ContextSegment], memory: object | None
@@ -175,7 +199,7 @@ class StatesEncoder:
     def _left_by(self, samples: Samples, before: _Memory) -> tuple[Stretch, _Memory]:
         silence = self._audio.silence_behind(before)
         stretch = self._audio.stretch(samples, before.states, silence)
-        states = extended(before.states, stretch, len(stretch.outputs))
+        states = extended(before.states, stretch, _positions(samples))
         return stretch, _Memory(states, before.segments + 1)
 
 
@@ -187,16 +211,16 @@ class _GrowingStates:
 
     def newest(self, samples: Samples, begin_samples: int, window_s: float) -> Encoded:
         begin = begin_samples // _POSITION_SAMPLES
-        silence = math.ceil(window_s * POSITIONS_PER_S) - (_positions(samples) - begin)
-        outputs, encoded_samples = self._hear(samples, max(0, silence))
-        heard = outputs[begin:]
+        positions = _positions(samples) - begin
+        silence = math.ceil(window_s * POSITIONS_PER_S) - positions
+        outputs, encoded_samples = self._hear(samples, silence)
         end = self._before.states.end + len(outputs)
-        behind = self._audio.encoder.silence(end, end + silence)
-        return encoded(np.concatenate([heard, behind]), 2 * len(heard), encoded_samples)
+        behind = self._audio.encoder.silence(end, end + silence - HEARD_SILENCE)
+        return encoded(np.concatenate([outputs[begin:], behind]), 2 * positions, encoded_samples)
 
     def whole(self, samples: Samples) -> EncodedSegment | None:
         outputs, encoded_samples = self._hear(samples, self._audio.silence_behind(self._before))
-        return self._audio.segment(self._before, outputs, encoded_samples)
+        return self._audio.segment(self._before, outputs, _positions(samples), encoded_samples)
 
     def _begin_behind(self, before: _Memory) -> None:
         self._before = before
@@ -230,8 +254,9 @@ class _Audio:
 
     def stretch(self, samples: Samples, before: States, silence: int, known: int = 0) -> Stretch:
         """Encode a segment behind the positions of it that are known."""
-        mel = self._model.mel(samples, 2 * _positions(samples))
-        return self.encoder.encode(self.encoder.embedded(mel, known), before, silence)
+        mel = self._model.mel(samples, 2 * (_positions(samples) + HEARD_SILENCE))
+        embedded = self.encoder.embedded(mel, known)
+        return self.encoder.encode(embedded, before, silence - HEARD_SILENCE)
 
     def silence_behind(self, before: _Memory) -> int:
         """Positions of silence behind a segment that lies behind this."""
@@ -243,22 +268,24 @@ class _Audio:
         self,
         before: _Memory,
         outputs: Floats,
+        positions: int,
         encoded_samples: int,
         memory: _Memory | None = None,
     ) -> EncodedSegment:
         """Return a segment with these outputs behind its context."""
         context = before.states.outputs
         end = before.states.end + len(outputs)
-        behind = self.encoder.silence(end, end + self.silence_behind(before))
+        behind = self.encoder.silence(end, end + self.silence_behind(before) - HEARD_SILENCE)
 
-        def own() -> Encoded:
-            padding = self.encoder.silence(end, end + round(SUPPORT_PADDING_S * POSITIONS_PER_S))
-            return encoded(np.concatenate([outputs, padding]), 2 * len(outputs), 0)
+        def own(silence_s: float) -> Encoded:
+            silence = min(silence_s, FULL_WINDOW_S) * POSITIONS_PER_S
+            behind = self.encoder.silence(end, end + round(silence) - HEARD_SILENCE)
+            return encoded(np.concatenate([outputs, behind]), 2 * positions, 0)
 
         return EncodedSegment(
             whole=encoded(
                 np.concatenate([context, outputs, behind]),
-                2 * (len(context) + len(outputs)),
+                2 * (len(context) + positions),
                 encoded_samples,
             ),
             begin_s=len(context) / POSITIONS_PER_S,
