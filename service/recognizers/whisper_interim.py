@@ -16,7 +16,7 @@ from itertools import chain
 
 from service.core.agreement import letters_of
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis, Samples, Window
-from service.recognizers.guards import has_words, plain_words, repeats
+from service.recognizers.guards import before_loop, has_words, plain_words, repeats
 from service.recognizers.whisper_model import Encoded, Prompt, WhisperModel
 from service.recognizers.whisper_segments import GrowingSegmentEncoder
 
@@ -77,19 +77,18 @@ class InterimDecoder:
             Prompt(self._language, prefix, self._settled_tokens),
             most_tokens=max(1, total_tokens - len(prefix)),
         )[0]
-        text = self._model.text(decoded.tokens)
-        if (
-            decoded.is_cut
-            or decoded.log_probability < LEAST_LOG_PROBABILITY
-            or repeats(" ".join((*unsettled, text)))
-        ):
+        # Read together with the prefix: what was written may be the end of its last word.
+        is_worded = has_words(self._model.text(decoded.tokens))
+        text = self._model.text([*prefix, *decoded.tokens] if is_worded else prefix)
+        words: Sequence[str] | None = text.split()
+        if decoded.is_cut or repeats(text):
+            words = before_loop(text.split())
+        if words is None or decoded.log_probability < LEAST_LOG_PROBABILITY:
             return Hypothesis(is_doubtful=True, heard_samples=encoded.encoded_samples)
         self._trim(samples, encoded, unsettled)
-        # Read together with the prefix: what was written may be the end of its last word.
-        tokens = [*prefix, *decoded.tokens] if has_words(text) else prefix
-        words = " ".join((*agreed[:count], self._model.text(tokens)))
         confidence = min(1.0, math.exp(decoded.log_probability))
-        return Hypothesis(plain_words(words), confidence, heard_samples=encoded.encoded_samples)
+        shown = plain_words(" ".join((*agreed[:count], *words)))
+        return Hypothesis(shown, confidence, heard_samples=encoded.encoded_samples)
 
     def _trim(self, samples: Samples, encoded: Encoded, unsettled: Sequence[str]) -> None:
         """Settle agreed words that lie far enough back, if there is too much to hear."""
