@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -162,19 +163,28 @@ def segment_encoder(
     if options.encoder == "windows" or options.device != "cpu":
         return WindowEncoder(model)
     try:
-        tensors = read_tensors(
-            _folder(spec_argument) / "model.bin", lambda name: name.startswith("encoder/")
-        )
-        size_bytes = sum(np.dtype(np.float32).itemsize * values.size for values in tensors.values())
-        if not options.encoder and size_bytes > SMALL_ENCODER_BYTES:
-            return WindowEncoder(model)
-        return StatesEncoder(model, Encoder(tensors, options.threads or threads))
+        most_bytes = math.inf if options.encoder else SMALL_ENCODER_BYTES
+        encoder = own_encoder(spec_argument, options.threads or threads, most_bytes)
+        return WindowEncoder(model) if encoder is None else StatesEncoder(model, encoder)
     except (ValueError, KeyError, OSError) as error:
         if options.encoder:
             raise ModelUnavailableError(
                 f"encoder=states: {error}; leave it out, or write encoder=windows"
             ) from error
         return WindowEncoder(model)
+
+
+def own_encoder(spec_argument: str, threads: int, most_bytes: float = math.inf) -> Encoder | None:
+    """Load the encoder of a model that is on this machine; None if its weights are too large.
+
+    Raises:
+        ValueError: they are in a format that is not known here.
+        KeyError: they are another architecture's.
+    """
+    path = _folder(spec_argument) / "model.bin"
+    tensors = read_tensors(path, lambda name: name.startswith("encoder/"))
+    size_bytes = sum(np.dtype(np.float32).itemsize * values.size for values in tensors.values())
+    return None if size_bytes > most_bytes else Encoder(tensors, threads)
 
 
 def load_problem(folder: Path, error: Exception) -> str:
