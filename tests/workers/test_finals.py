@@ -191,7 +191,7 @@ def test_hypotheses_cross_bit_for_bit(hypothesis):
 
 
 def test_what_a_final_leaves_behind_stays_in_its_worker():
-    """The next final goes on from it there; without it, it hears the context again, and the same."""
+    """The next final goes on from it there; without it the context is heard again."""
     first, second = _recordings()[:2]
     recognizer = remote("whisper")
     try:
