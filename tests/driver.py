@@ -47,6 +47,7 @@ class Driver:
                 longest_window_s=capabilities.longest_window_s,
                 interims=rules if self.interim_results else None,
                 left_context=capabilities.left_context,
+                most_context_s=capabilities.most_context_s,
                 speculation=not native if self.speculation is None else self.speculation,
                 hear_interval_s=0.5 if hears_ahead else None,
             ),

@@ -21,6 +21,9 @@ class Capabilities:
     it is asked for once, and never speculatively."""
     left_context: bool = False
     """Finals hear the segments before them and read their texts."""
+    most_context_s: float | None = None
+    """Of the segments before; where they would be longer, the newest few of them are given.
+    None: as much as fits."""
     word_offsets: bool = False
     max_alternatives: int = 1
     phrases: bool = False

@@ -33,6 +33,7 @@ class DecodingRules:
     """None where no interims are wanted."""
     left_context: bool = False
     """Give the recognizer the segments before."""
+    most_context_s: float | None = None
     speculation: bool = False
     """Decode a final while the silence that ends its segment is awaited."""
     hear_interval_s: float | None = None
@@ -75,6 +76,8 @@ class OpenSegment:
     """It ends in silence."""
     is_settled: bool
     """It ends where it is now unless speech goes on."""
+    is_ending: bool
+    """Speech will hardly go on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +99,10 @@ class Decoding:
         self._rules = rules
         self._audio = audio
         self._emit = emit
-        self._history = SpeechHistory(round(rules.longest_window_s * SAMPLE_RATE_HZ))
+        most_context_s = rules.most_context_s or rules.longest_window_s
+        self._history = SpeechHistory(
+            round(rules.longest_window_s * SAMPLE_RATE_HZ), round(most_context_s * SAMPLE_RATE_HZ)
+        )
         self._due: deque[tuple[Segment, list[FlushDone]]] = deque()
         """Segments that want their finals, each with the flushes that its final answers."""
         self._waiting_flushes = 0
@@ -202,7 +208,7 @@ class Decoding:
         if self._open is None:
             return None
         segment = self._open.so_far
-        if self._open.is_settled and self._may_foresee(segment):
+        if self._open.is_ending and self._may_foresee(segment):
             is_done = self._ahead is not None and self._ahead[0] == segment
             return None if is_done else (JobKind.SPECULATIVE_FINAL, segment)
         return self._next_interim(self._open)
@@ -246,7 +252,9 @@ class Decoding:
         growing = self._growing_segment(segment) if kind is JobKind.INTERIM else None
         agreed = growing.agreed_words if growing is not None else ()
         samples = self._audio.copy(segment.start_samples, segment.end_samples)
-        return DecodeJob(kind, segment, Window(samples, context, agreed))
+        is_growing = kind is JobKind.CONFIRMING_INTERIM
+        window = Window(samples, context, agreed, is_growing, self._history.memory)
+        return DecodeJob(kind, segment, window)
 
     def _is_open(self, segment: Segment) -> bool:
         return self._open is not None and self._open.so_far.segment_id == segment.segment_id
@@ -281,7 +289,7 @@ class Decoding:
         self._ahead = None
         if self._rules.left_context:
             samples = self._audio.copy(segment.start_samples, segment.end_samples)
-            self._history.append(ContextSegment(samples, hypothesis.text))
+            self._history.append(ContextSegment(samples, hypothesis.text), hypothesis.memory)
         if hypothesis.words:
             self._emit(_final_result(segment, hypothesis))
         self._waiting_flushes -= len(flushes)

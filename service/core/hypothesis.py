@@ -67,6 +67,12 @@ class Window:
     agreed_words: tuple[str, ...] = ()
     """Words at the segment's begin on which earlier interims agreed. A final
     never depends on them, for they depend on timing."""
+    is_growing: bool = False
+    """The segment goes on: what is asked for as a final is shown as an interim, and may
+    depend on what was heard of it before."""
+    memory: object | None = None
+    """What the final of the newest segment of the context left behind. It saves time and
+    changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,9 @@ class Hypothesis:
     heard_samples: int | None = field(default=None, compare=False)
     """Audio that the model computed for this, as often as it did, without padding. None where
     that is the segment for an interim, and the whole window for a final."""
+    memory: object | None = field(default=None, compare=False, repr=False)
+    """Of a final: what its recognizer keeps for the segment behind it. Nobody else looks at it,
+    and it may be lost."""
 
     @property
     def text(self) -> str:

@@ -30,6 +30,11 @@ kitchen reached 0.83 and 11 dB."""
 QUIET_FLOOR = 1e-7
 """Mean square, -70 dBFS: digital silence counts as a quiet room."""
 
+LIKELY_END_SAMPLES = 550 * SAMPLE_RATE_HZ // 1000
+LEAST_FORESIGHT_SAMPLES = 250 * SAMPLE_RATE_HZ // 1000
+"""Silence behind which a final may be decoded ahead of time, and which is left for it before the
+end. In 300 s of read speech, clip behind clip, 0.4, 0.5, 0.55 and 0.6 s had 53, 44, 41 and 38
+finals decoded so; a final takes 0.2 s."""
 HANGOVER_SAMPLES = 400 * SAMPLE_RATE_HZ // 1000
 """Audio kept after the last speech. Shorter than the silence that ends a segment, so
 that its final can be decoded while that silence is awaited."""
@@ -113,6 +118,16 @@ class Segmenter:
         if self._silence_samples is None or self._pause_samples is None:
             return False
         return self._position_samples >= self._pause_samples + self._hangover_samples
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is settled, and silent for so long that speech will hardly go on."""
+        if self._silence_samples is None or self._pause_samples is None:
+            return False
+        awaited_samples = min(LIKELY_END_SAMPLES, self._silence_samples - LEAST_FORESIGHT_SAMPLES)
+        return self._position_samples >= self._pause_samples + max(
+            self._hangover_samples, awaited_samples
+        )
 
     def cut_samples(self, limit_samples: int) -> int:
         """Where the segment ends if its audio is cut at ``limit_samples``."""

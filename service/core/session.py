@@ -265,4 +265,5 @@ class RecognitionSession:
             speech_start_samples=self._segmenter.speech_start_samples,
             is_pausing=self._segmenter.is_pausing,
             is_settled=self._segmenter.is_settled,
+            is_ending=self._segmenter.is_ending,
         )

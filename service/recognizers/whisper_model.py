@@ -13,8 +13,11 @@ import faster_whisper
 import numpy as np
 import tokenizers
 from faster_whisper.tokenizer import Tokenizer
+from numpy.typing import NDArray
 
 from service.core.hypothesis import Samples
+
+Floats = NDArray[np.float32]
 
 FULL_WINDOW_S: Final = 30
 """The window that the model was trained on."""
@@ -40,6 +43,8 @@ class Encoded:
     """Of ctranslate2; shape (1, frames // 2, model width)."""
     frames: int
     """Mel frames that hold audio and not padding."""
+    encoded_samples: int
+    """Audio that was encoded for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,17 @@ class TokenTime:
     start_s: float
     end_s: float
     log_probability: float
+
+
+def frames_of(samples: Samples) -> int:
+    """Return how many mel frames so much audio has."""
+    return math.ceil(len(samples) / _FRAME_SAMPLES)
+
+
+def encoded(outputs: Floats, frames: int, encoded_samples: int) -> Encoded:
+    """Return what an encoder of our own has put out, shape (frames // 2, model width)."""
+    whole = np.ascontiguousarray(outputs[None])
+    return Encoded(ctranslate2.StorageView.from_array(whole), frames, encoded_samples)
 
 
 class WhisperModel:
@@ -118,13 +134,18 @@ class WhisperModel:
         threads held 733 MB and was still growing; so, 425 MB after 20 s and after 60.
         """
         frames = _FRAMES_PER_S * math.ceil(min(FULL_WINDOW_S, window_s))
+        window = self.mel(samples, frames)[None]
+        features = self._model.encode(ctranslate2.StorageView.from_array(window))
+        return Encoded(features, min(frames, frames_of(samples)), len(samples))
+
+    def mel(self, samples: Samples, frames: int) -> Floats:
+        """Return the log-mel spectrogram, shape (mels, frames), with silence behind the audio."""
         if len(samples) < _LEAST_SAMPLES:
             samples = np.pad(samples, (0, _LEAST_SAMPLES - len(samples)))
-        mel = self._mel(samples)[:, :frames]
-        window = np.full((1, mel.shape[0], frames), _SILENCE_MEL, dtype=np.float32)
-        window[0, :, : mel.shape[1]] = mel
-        features = self._model.encode(ctranslate2.StorageView.from_array(window))
-        return Encoded(features, min(frames, math.ceil(len(samples) / _FRAME_SAMPLES)))
+        heard = self._mel(samples)[:, :frames]
+        window = np.full((heard.shape[0], frames), _SILENCE_MEL, dtype=np.float32)
+        window[:, : heard.shape[1]] = heard
+        return window
 
     def decode(
         self,

@@ -9,12 +9,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
 import structlog
 
-from service.core.hypothesis import Hypothesis, Samples
+from service.core.hypothesis import Hypothesis, Samples, Window
 from service.process import ExitStatus, exit_now, resident_bytes
 from service.recognizers import registry
 from service.recognizers.base import (
@@ -27,7 +29,8 @@ from service.recognizers.base import (
 from service.recognizers.doubt import Doubt
 from service.recognizers.warming import warm_up
 from service.telemetry import configure_logging
-from service.workers import lanes, memory
+from service.workers import lanes
+from service.workers import memory as lane_memory
 from service.workers.lanes import Lane
 from service.workers.lifetime import die_with_parent, ignore_stop_signals
 from service.workers.messages import (
@@ -41,6 +44,7 @@ from service.workers.messages import (
     Started,
     Task,
     fault_of,
+    released,
 )
 
 log = structlog.get_logger()
@@ -64,14 +68,18 @@ class Decoder:
         self._recognizer = recognizer
         self._give_up = give_up
         self._streams: dict[int, RecognizerStream] = {}
+        self._memories: dict[int, object] = {}
+        self._memory_numbers = count()
         self._lock = threading.Lock()
         self._doubt = Doubt()
 
     def answer(self, request: Decode, lane: Samples) -> Answer:
         """Decode; what the recognizer raises is the answer as well."""
-        hypothesis, fault = Hypothesis(), None
+        hypothesis, memory, fault = Hypothesis(), None, None
         try:
             hypothesis = self._hear(request, lane)
+            memory = self._number(hypothesis.memory, request.memory)
+            hypothesis = replace(hypothesis, memory=None)
         except BaseException as error:  # noqa: BLE001 - whoever waits gets it
             fault = fault_of(error, traceback.format_exc())
         has_failed = fault is not None
@@ -82,10 +90,13 @@ class Decoder:
         if is_due:
             self._try_out()
         batching = self._recognizer if isinstance(self._recognizer, Batching) else None
-        return Answer(hypothesis, fault, batching.batch_sizes if batching else None)
+        return Answer(hypothesis, fault, memory, batching.batch_sizes if batching else None)
 
-    def leave(self, number: int) -> None:
-        """Free the state of a segment, if there is any."""
+    def free(self, number: int, *, is_memory: bool) -> None:
+        """Free what a segment left behind, or its state, if there is any."""
+        if is_memory:
+            self._memories.pop(number, None)
+            return
         stream = self._streams.pop(number, None)
         if stream is not None:
             stream.close()
@@ -94,8 +105,20 @@ class Decoder:
         if request.options is not None:
             self._streams[request.stream] = self._recognizer.open_stream(request.options)
         stream = self._streams[request.stream]
-        window = memory.read(lane, request.samples, request.context, request.agreed_words)
+        samples, context = lane_memory.read(lane, request.samples, request.context)
+        remembered = None if request.memory is None else self._memories.get(request.memory)
+        window = Window(samples, context, request.agreed_words, request.is_growing, remembered)
         return stream.final(window) if request.is_final else stream.interim(window)
+
+    def _number(self, memory: object | None, known: int | None) -> int | None:
+        """Keep what a hypothesis leaves behind; return its number."""
+        if memory is None:
+            return None
+        if known is not None and self._memories.get(known) is memory:
+            return known
+        number = next(self._memory_numbers)
+        self._memories[number] = memory
+        return number
 
     def _try_out(self) -> None:
         try:
@@ -130,7 +153,8 @@ def main(task: Task) -> ExitStatus:
         for lane in lanes.receive(control, capabilities.longest_window_s):
             threading.Thread(target=_work, args=(decoder, lane), daemon=True).start()
         while True:
-            decoder.leave(int.from_bytes(control.recv_bytes()))
+            number, is_memory = released(control.recv_bytes())
+            decoder.free(number, is_memory=is_memory)
     except (EOFError, OSError):
         # The server has gone, or wants no more. What is loaded goes with the process.
         exit_now(ExitStatus.STOPPED, lines.drain)

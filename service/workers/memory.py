@@ -72,12 +72,15 @@ def write(lane: Samples, window: Window) -> None:
 
 
 def read(
-    lane: Samples, samples: int, context: Sequence[tuple[int, str]], agreed_words: tuple[str, ...]
-) -> Window:
-    """Return a window of its own memory: a recognizer may keep it, and the lane is written anew."""
+    lane: Samples, samples: int, context: Sequence[tuple[int, str]]
+) -> tuple[Samples, tuple[ContextSegment, ...]]:
+    """Return the samples of a window, and its context.
+
+    They have memory of their own: a recognizer may keep them, and the lane is written anew.
+    """
     segments: list[ContextSegment] = []
     begin = 0
     for length, text in context:
         segments.append(ContextSegment(lane[begin : begin + length].copy(), text))
         begin += length
-    return Window(lane[begin : begin + samples].copy(), tuple(segments), agreed_words)
+    return lane[begin : begin + samples].copy(), tuple(segments)

@@ -33,7 +33,8 @@ class Task:
     log_format: str
     control: int
     """File descriptor. The worker says what it has loaded; it is sent its lanes, as ``lanes``
-    says, and is told from then on which streams are over."""
+    says, and is told from then on which streams are over and what it may forget, each by its
+    number, from ``release``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class Decode:
     context: tuple[tuple[int, str], ...]
     """Samples and text of each segment before it."""
     agreed_words: tuple[str, ...]
+    is_growing: bool = False
+    memory: int | None = None
+    """Number of what the context left behind in this worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Answer:
     hypothesis: Hypothesis = field(default_factory=Hypothesis)
     """Empty where there is a fault."""
     fault: Fault | None = None
+    memory: int | None = None
+    """Number under which the worker keeps what the hypothesis leaves behind."""
     batch_sizes: Mapping[int, int] | None = None
     """Of a recognizer that batches: how many batches there have been of each size."""
 
@@ -100,6 +106,20 @@ class Started:
 
     loaded: Loaded | None = None
     fault: Fault | None = None
+
+
+MEMORY_BIT = 1 << 63
+
+
+def release(number: int, *, is_memory: bool) -> bytes:
+    """Return the message that frees a segment's state, or a memory."""
+    return (number | MEMORY_BIT if is_memory else number).to_bytes(8)
+
+
+def released(message: bytes) -> tuple[int, bool]:
+    """Return the number that a message frees, and whether it is a memory's."""
+    number = int.from_bytes(message)
+    return number & ~MEMORY_BIT, bool(number & MEMORY_BIT)
 
 
 class RemoteError(Exception):

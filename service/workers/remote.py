@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
@@ -41,12 +43,27 @@ class RemoteRecognizer:
         self._pool.close()
 
 
+class RemoteMemory:
+    """What a segment left behind in a worker, which forgets it when this is let go."""
+
+    def __init__(self, worker: Worker, number: int) -> None:
+        """Stand for what the worker keeps under this number."""
+        self.worker = worker
+        self._number = number
+        weakref.finalize(self, worker.forget, number).atexit = False
+
+    def number_in(self, worker: Worker) -> int | None:
+        """Return its number in this worker; None if it is in another one."""
+        return self._number if worker is self.worker else None
+
+
 class RemoteStream:
     """Implements RecognizerStream.
 
     The segment is opened in a worker by its first decode there. It can be heard on in any other
-    one, since a window is all that a decode needs: only a decode that runs in a worker when that
-    dies is lost. It is not tried again, for it may be what killed the worker.
+    one, since a window is all that a decode needs, and what a worker remembers only saves time:
+    only a decode that runs in a worker when that dies is lost. It is not tried again, for it may be
+    what killed the worker.
     """
 
     def __init__(self, pool: WorkerPool, options: DecodeOptions) -> None:
@@ -72,7 +89,7 @@ class RemoteStream:
 
     def _hear(self, window: Window, *, is_final: bool) -> Hypothesis:
         while True:
-            with self._pool.placed(self._home[0] if self._home else None) as worker:
+            with self._pool.placed(self._place(window)) as worker:
                 try:
                     return self._hear_in(worker, window, is_final=is_final)
                 except WorkerGoneError:
@@ -85,9 +102,23 @@ class RemoteStream:
             self.close()
             self._home = (worker, worker.enter())
             options = self._options
+        memory = window.memory if isinstance(window.memory, RemoteMemory) else None
+        known = memory.number_in(worker) if memory is not None else None
         try:
-            return worker.hear(self._home[1], window, is_final=is_final, options=options)
+            answer = worker.hear(
+                self._home[1], window, is_final=is_final, options=options, memory_number=known
+            )
         except Exception:
             # Whether it is open there is not known; the next decode opens it anew.
             self.close()
             raise
+        if answer.memory is None:
+            return answer.hypothesis
+        left = memory if answer.memory == known else RemoteMemory(worker, answer.memory)
+        return replace(answer.hypothesis, memory=left)
+
+    def _place(self, window: Window) -> Worker | None:
+        """Where the segment, or else what lies before it, was heard last."""
+        if self._home is not None:
+            return self._home[0]
+        return window.memory.worker if isinstance(window.memory, RemoteMemory) else None

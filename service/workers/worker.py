@@ -16,12 +16,22 @@ from multiprocessing.connection import Connection
 from urllib.parse import urlencode
 
 from service.core.capabilities import Capabilities
-from service.core.hypothesis import DecodeOptions, Hypothesis, Window
+from service.core.hypothesis import DecodeOptions, Window
 from service.engine.refusals import WorkerFailedError
 from service.recognizers.base import ModelUnavailableError
 from service.workers import lanes, memory
 from service.workers.lanes import Lane
-from service.workers.messages import ANSWER, DECODE, STARTED, TASK, Decode, Loaded, Task
+from service.workers.messages import (
+    ANSWER,
+    DECODE,
+    STARTED,
+    TASK,
+    Answer,
+    Decode,
+    Loaded,
+    Task,
+    release,
+)
 
 MODULE = "service.workers"
 """What a worker runs; tests have one of their own."""
@@ -80,7 +90,8 @@ class Worker:
         """
         self._launch = launch
         self._numbers = count()
-        self._control_lock = threading.Lock()
+        # Taken again by the thread that has it, if a collection there frees a memory.
+        self._control_lock = threading.RLock()
         self._is_usable = False
         self._verdict = ""
         self.running = 0
@@ -157,12 +168,12 @@ class Worker:
         """Have the segment's state freed. Does not wait."""
         with self._control_lock:
             self.streams -= 1
-            if self._is_usable:
-                try:
-                    self._control.send_bytes(number.to_bytes(8))
-                except OSError:
-                    # Dead, or thousands of these lie unread: it hangs.
-                    self.kill()
+            self._release(number, is_memory=False)
+
+    def forget(self, number: int) -> None:
+        """Have what a segment left behind freed. Does not wait."""
+        with self._control_lock:
+            self._release(number, is_memory=True)
 
     def hear(
         self,
@@ -171,7 +182,8 @@ class Worker:
         *,
         is_final: bool,
         options: DecodeOptions | None,
-    ) -> Hypothesis:
+        memory_number: int | None,
+    ) -> Answer:
         """Decode a window; waits for a lane and for the answer, without Python's lock.
 
         Args:
@@ -179,6 +191,7 @@ class Worker:
             window: What to hear.
             is_final: In full context.
             options: Of the segment, the first time; then None.
+            memory_number: Of what the context left behind, from an answer of this worker.
 
         Raises:
             WorkerGoneError: it had died before.
@@ -192,6 +205,8 @@ class Worker:
             samples=len(window.samples),
             context=tuple((len(before.samples), before.text) for before in window.context),
             agreed_words=window.agreed_words,
+            is_growing=window.is_growing,
+            memory=memory_number,
         )
         lane = self._lanes.get()
         try:
@@ -215,7 +230,7 @@ class Worker:
             self.batch_sizes = answer.batch_sizes
         if answer.fault is not None:
             raise answer.fault.exception()
-        return answer.hypothesis
+        return answer
 
     def kill(self) -> None:
         """End it at once; whoever waits for it gets WorkerFailedError. Idempotent."""
@@ -242,6 +257,14 @@ class Worker:
         if status >= 0:
             return f"ended with status {status}"
         return f"was ended by {signal.Signals(-status).name}"
+
+    def _release(self, number: int, *, is_memory: bool) -> None:
+        if self._is_usable:
+            try:
+                self._control.send_bytes(release(number, is_memory=is_memory))
+            except OSError:
+                # Dead, or thousands of these lie unread: it hangs.
+                self.kill()
 
     def _let_end(self) -> None:
         try:

@@ -87,6 +87,23 @@ def test_speech_that_goes_on_unsettles_the_end():
     assert not segmenter.is_settled
 
 
+@pytest.mark.parametrize(
+    ("silence_s", "ending_s"), [(0.3, None), (0.6, 0.4), (0.75, 0.5), (0.8, 0.55), (3.0, 0.55)]
+)
+def test_an_end_is_foreseen_late_enough_and_early_enough(silence_s, ending_s):
+    """Behind the hangover and 0.55 s of silence, but 0.25 s before the end if there is room."""
+    segmenter = _segmenter(silence_s=silence_s)
+    _push(segmenter, 0.9, 20)
+    silent_s = 0.0
+    while not segmenter.is_ending:
+        silent_s += FRAME_S
+        if segmenter.push(0.0, 0.0) is Step.ENDPOINT:
+            assert ending_s is None
+            return
+    assert ending_s is not None
+    assert ending_s <= silent_s <= ending_s + 2 * FRAME_S
+
+
 def test_a_long_segment_is_cut_at_its_quietest_point():
     """At the longest duration the cut lies in the quietest frames of the later half."""
     segmenter = _segmenter(max_segment_s=4.0)

@@ -1,6 +1,6 @@
 """What tells speech from loops and signs."""
 
-from service.recognizers.guards import has_words, repeats, without_loops
+from service.recognizers.guards import before_loop, has_words, repeats, without_loops
 
 
 def test_loops_are_told_from_speech():
@@ -24,3 +24,12 @@ def test_punctuation_is_no_word():
     assert not has_words(" . ... !")
     assert has_words(" 5")
     assert has_words("да")
+
+
+def test_what_stands_before_a_loop_is_kept_with_its_first_turn():
+    """Of text that was cut at its longest; what says nothing twice has no loop to leave out."""
+    said = ["he", "turned", "off", "the", "light", "in", "the", "kitchen"]
+    loop = ["and", "he", "was", "about", "to", "leave", "or"]
+    assert before_loop([*said, *loop, *loop, *loop[:3]]) == [*said, *loop]
+    assert before_loop([*said, *loop]) is None
+    assert before_loop(["no", "no", "no"]) is None

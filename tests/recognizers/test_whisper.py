@@ -133,17 +133,6 @@ def test_alternatives_are_other_texts(recognizer):
     assert all(0 < other.confidence <= 1 for other in hypothesis.alternatives)
 
 
-def test_a_final_tells_how_much_was_heard_for_it(recognizer):
-    """In context it hears what lies before once, and itself twice: it must be borne out alone."""
-    first, second = _cut(read_sample("message.flac"), 3.0)
-    context = (ContextSegment(first, final(recognizer, first).text),)
-    alone = final(recognizer, first)
-    behind = final(recognizer, second, context)
-    assert alone.heard_samples == len(first)
-    assert behind.heard_samples == len(first) + 2 * len(second)
-    assert final(recognizer, np.zeros(16_000, np.float32)).heard_samples == 0
-
-
 def test_text_before_the_audio_takes_no_room_from_the_answer(recognizer):
     """However much was said before, as much may be written, and no more."""
     model = recognizer._model

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
@@ -15,11 +15,21 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from service.core.hypothesis import Alternative, DecodeOptions, Hypothesis, Samples, Window, Word
-from service.recognizers import registry
+from service.core.hypothesis import (
+    SAMPLE_RATE_HZ,
+    Alternative,
+    ContextSegment,
+    DecodeOptions,
+    Hypothesis,
+    Samples,
+    Window,
+    Word,
+)
+from service.recognizers import registry, whisper
 from service.recognizers.base import Recognizer
 from service.recognizers.registry import parse_spec
-from service.workers.messages import ANSWER, TASK, Answer
+from service.workers.__main__ import Decoder
+from service.workers.messages import ANSWER, TASK, Answer, Decode, release, released
 from service.workers.remote import RemoteRecognizer
 from tests.driver import Driver
 from tests.recognizers.contract import SMALL_CTC, _deepspeech_clips, _held_out, _recordings, _tones
@@ -178,6 +188,37 @@ def test_hypotheses_cross_bit_for_bit(hypothesis):
     """Any text and any number come out as they went in."""
     crossed = ANSWER.validate_json(ANSWER.dump_json(Answer(hypothesis))).hypothesis
     assert repr(crossed) == repr(hypothesis)
+
+
+def test_what_a_final_leaves_behind_stays_in_its_worker():
+    """The next final goes on from it there; without it the context is heard again."""
+    first, second = _recordings()[:2]
+    recognizer = remote("whisper")
+    try:
+        before = recognizer.open_stream(DecodeOptions()).final(Window(first))
+        window = Window(second, (ContextSegment(first, before.text),), memory=before.memory)
+        known = recognizer.open_stream(DecodeOptions()).final(window)
+        lost = recognizer.open_stream(DecodeOptions()).final(replace(window, memory=None))
+    finally:
+        recognizer.close()
+    assert known.heard_samples == len(second)
+    assert lost.heard_samples == len(first) + len(second)
+    assert known == lost
+
+
+def test_a_worker_forgets_what_nobody_can_ask_for():
+    """What passes through a hypothesis unchanged keeps its number; what is freed is gone."""
+    decoder = Decoder(whisper.load("", {}, threads=1, decodes=1), pytest.fail)
+    samples = _recordings()[0][: 2 * SAMPLE_RATE_HZ]
+    request = Decode(0, DecodeOptions(), True, len(samples), (), ())
+    number = decoder.answer(request, samples).memory
+    silence = np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)
+    silent = replace(request, options=None, samples=len(silence), memory=number)
+    assert decoder.answer(silent, silence).memory == number
+    freed, is_memory = released(release(number, is_memory=True))
+    decoder.free(freed, is_memory=is_memory)
+    assert decoder.answer(silent, silence).memory is None
+    assert decoder._memories == {}
 
 
 def test_what_one_worker_has_chosen_by_time_the_others_take():
