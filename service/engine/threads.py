@@ -106,10 +106,23 @@ class DecodeThreads:
             try:
                 result = work.decode()
             except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-                work.future.set_exception(error)
+                work.future.set_exception(_failure(error))
             else:
                 work.future.set_result(result)
             del self._running[index]
             # The loop is gone when a process ends with decodes running.
             with suppress(RuntimeError):
                 work.on_idle()
+
+
+def _failure(error: BaseException) -> Exception:
+    """Return what whoever waits for a decode is to be told.
+
+    The event loop ends when SystemExit or KeyboardInterrupt is raised in it, and with it every
+    stream; so a library that exits costs its decode alone.
+    """
+    if isinstance(error, Exception):
+        return error
+    failure = RuntimeError(f"a decode was ended by {type(error).__name__}")
+    failure.__cause__ = error
+    return failure

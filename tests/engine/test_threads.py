@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from typing import NoReturn
 
 import pytest
 
@@ -53,6 +54,21 @@ def test_a_failure_is_told_and_the_thread_goes_on(threads):
     with pytest.raises(ZeroDivisionError):
         failing.result()
     assert fine.result() == "fine"
+    assert threads.is_alive
+
+
+@pytest.mark.parametrize("exits", [SystemExit, KeyboardInterrupt])
+def test_a_decode_that_exits_is_a_failure_like_any_other(threads, exits):
+    """What would end the event loop does not get there: whoever waits gets an Exception."""
+
+    def decode() -> NoReturn:
+        raise exits
+
+    exiting: Future[NoReturn] = Future()
+    threads.submit(decode, exiting, lambda: None)
+    with pytest.raises(RuntimeError, match=exits.__name__) as caught:
+        exiting.result()
+    assert isinstance(caught.value.__cause__, exits)
     assert threads.is_alive
 
 

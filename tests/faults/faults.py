@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from client.stream import RecognitionError
 from protos.asr.v1 import asr_pb2
-from tests.faults.faulty_service import JUMPS, NO_MEMORY, RAISES, SLOW
+from tests.faults.faulty_service import EXITS, JUMPS, NO_MEMORY, RAISES, SLOW
 from tests.faults.processes import ROOT, Process
 from tests.faults.proxy import Proxy
 from tests.faults.streams import chunks, recognize
@@ -180,6 +180,11 @@ async def no_memory(stage: Stage) -> None:
     assert (outcome.code, outcome.reason) == ("INTERNAL", "INTERNAL")
 
 
+async def engine_exits(stage: Stage) -> None:
+    outcome = await recognize(stage.process.address, chunks(f"alfa {EXITS}"))
+    assert (outcome.code, outcome.reason) == ("INTERNAL", "INTERNAL")
+
+
 async def engine_slow(stage: Stage) -> None:
     outcome = await recognize(stage.process.address, chunks(f"alfa {SLOW}"))
     assert outcome.code == "OK"
@@ -263,6 +268,7 @@ PASSING: dict[str, Fault] = {
         unread_flood,
         engine_raises,
         no_memory,
+        engine_exits,
         engine_slow,
         clock_jumps,
         process_stopped,

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
@@ -20,11 +19,14 @@ from service.core.hypothesis import Hypothesis, Window
 from service.recognizers import scripted
 
 SLOW_S = 0.4
+RETRY_S = 0.05
 
-RAISES, NO_MEMORY, SLOW = "oscar", "papa", "quebec"
+RAISES, NO_MEMORY, EXITS, SLOW = "oscar", "papa", "lima", "quebec"
 HANGS, BLOCKS, DIES, JUMPS = "romeo", "sierra", "tango", "november"
 BREAKS = "mike"
 """What a decode does that hears the word."""
+
+ERRORS = {RAISES: RuntimeError, NO_MEMORY: MemoryError, EXITS: SystemExit}
 
 
 log = structlog.get_logger()
@@ -38,6 +40,8 @@ class FaultyStream(scripted.ScriptedStream):
     is_open: list[bool]
     broken: threading.Event
     """Of the recognizer: from now on every decode raises."""
+    doomed: list[int]
+    """The threads that are to die once the stream has had its answer."""
 
     def interim(self, window: Window) -> Hypothesis:
         return scripted.ScriptedStream.final(self, window)
@@ -49,10 +53,8 @@ class FaultyStream(scripted.ScriptedStream):
             self.broken.set()
         if self.broken.is_set():
             raise RuntimeError("illegal memory access")
-        if RAISES in heard:
-            raise RuntimeError("/srv/models/secret")
-        if NO_MEMORY in heard:
-            raise MemoryError
+        for word in heard & ERRORS.keys():
+            raise ERRORS[word]("/srv/models/secret")
         if SLOW in heard:
             time.sleep(SLOW_S)
         if HANGS in heard:
@@ -62,7 +64,7 @@ class FaultyStream(scripted.ScriptedStream):
         if JUMPS in heard:
             _jump(3600.0)
         if DIES in heard:
-            threading.Timer(0.05, partial(_kill, threading.get_ident())).start()
+            self.doomed.append(threading.get_ident())
         return hypothesis
 
     def close(self) -> None:
@@ -70,6 +72,8 @@ class FaultyStream(scripted.ScriptedStream):
         if self.is_open:
             self.is_open.clear()
             log.info("state released")
+            for thread in self.doomed:
+                threading.Thread(target=_kill, args=(thread,), daemon=True).start()
 
 
 def _jump(seconds: float) -> None:
@@ -78,9 +82,18 @@ def _jump(seconds: float) -> None:
     time.time = lambda: now() + seconds
 
 
-def _kill(thread: int) -> None:
-    """Raise SystemExit in a thread, once it runs Python again."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
+def _kill(ident: int) -> None:
+    """Raise SystemExit in a thread whenever it runs Python again, until that has ended it.
+
+    One that strikes while it decodes costs it that decode alone.
+    """
+    victims = [thread for thread in threading.enumerate() if thread.ident == ident]
+    for victim in victims:
+        while victim.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(ident), ctypes.py_object(SystemExit)
+            )
+            victim.join(RETRY_S)
 
 
 _BROKEN = threading.Event()
@@ -88,7 +101,7 @@ _BROKEN = threading.Event()
 
 def _open_stream(_: object, options: object) -> FaultyStream:
     log.info("state created")
-    return FaultyStream(options, 0.0, asyncio._get_running_loop(), [True], _BROKEN)
+    return FaultyStream(options, 0.0, asyncio._get_running_loop(), [True], _BROKEN, [])
 
 
 if __name__ == "__main__":
