@@ -18,9 +18,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.capabilities import CONFIRM_INTERVAL_S
 from service.core.decoding import JobKind
 from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, DecodeOptions, Window
-from service.core.interims import CONFIRM_INTERVAL_S
 from service.engine.scheduler import Scheduler
 from service.recognizers.base import Recognizer
 

@@ -7,8 +7,9 @@ once had; neither belongs to a stream. So streams come and go, all at once, unti
 the server no larger than the one before. Then streams are opened one by one and stay, each
 
 - idle: after its config
-- in speech: after half a minute of speech and a flush, 8 s into the next segment. It then holds
-  the speech that its next final may be heard with
+- in speech: after half a minute of speech and a flush, 8 s into the next segment, of which an
+  interim has come. It then holds the speech that its next final may be heard with, and what the
+  model keeps of both
 
 and the line that fits resident memory against open streams best tells what each adds. Only the
 second half of the streams counts: the first may fit into what the threads have freed.
@@ -21,11 +22,9 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import numpy as np
-from google.protobuf.duration_pb2 import Duration
 
 from benchmarks.support import ROOT, Server, own_server, read_clips
 from client.stream import Client, StreamingConfig, to_seconds
-from protos.asr.v1 import asr_pb2
 
 SPOKEN_S = 30
 OPEN_S = 8
@@ -45,20 +44,9 @@ async def speak(client: Client, stack: AsyncExitStack, spoken: bytes) -> None:
     await stream.flush("heard")
     await stream.send(spoken[-OPEN_S * BYTES_PER_S :])
     async for transcript in stream:
-        # Of the open segment, so the flush is answered: speech has been noticed in it, or more.
-        if max(map(to_seconds, _offsets(transcript)), default=0.0) > SPOKEN_S:
+        # Of the open segment, so the flush is answered.
+        if to_seconds(transcript.interim_result.end_offset) > SPOKEN_S:
             return
-
-
-def _offsets(transcript: asr_pb2.Transcript) -> list[Duration]:
-    """Return where what a message tells lies in the audio."""
-    match transcript.WhichOneof("event"):
-        case "speech_started":
-            return [transcript.speech_started.offset]
-        case "interim_result":
-            return [transcript.interim_result.end_offset]
-        case _:
-            return []
 
 
 async def warm(server: Server, streams: int, spoken: bytes) -> list[int]:
@@ -87,7 +75,7 @@ async def slope_bytes(server: Server, streams: int, spoken: bytes) -> float:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description="Memory of one more stream.")
-    parser.add_argument("--streams", type=int, default=60, help="streams (default: %(default)s)")
+    parser.add_argument("--streams", type=int, default=150, help="streams (default: %(default)s)")
     parser.add_argument(
         "--warm-up", type=int, default=4, help="streams at once before (default: %(default)s)"
     )

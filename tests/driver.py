@@ -38,7 +38,10 @@ class Driver:
         capabilities = self.recognizer.capabilities
         native = capabilities.native_streaming
         hears_ahead = native if self.hears_ahead is None else self.hears_ahead
-        rules = InterimRules(confirm_interval_s=None) if native else InterimRules()
+        rules = InterimRules(
+            confirm_interval_s=None if native else capabilities.confirm_interval_s,
+            confirm_lookahead_s=capabilities.confirm_lookahead_s,
+        )
         config = SessionConfig(
             audio_format=self.audio_format,
             endpoint_rules=self.endpointing.resolve(capabilities.longest_window_s),

@@ -14,6 +14,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 from client.serving import serving
 from protos.asr.v1 import asr_pb2
+from service.core.hypothesis import SAMPLE_RATE_HZ
 from tests.conftest import stub_for
 from tests.rpc.streams import audio, config, finals, flush, paced, recognize, text
 from tests.samples import FOLDER, SAMPLES, read_sample
@@ -74,7 +75,7 @@ async def test_neither_pieces_nor_pace_nor_neighbours_change_a_final(address):
 
 async def test_interims_are_rewritten_and_stable_text_is_kept(address):
     """At the pace of speech interims come early, change, and never retract stable text."""
-    speech = pcm(read_sample("mountain.flac"))
+    speech = pcm(read_sample("without_pauses.flac")[: 8 * SAMPLE_RATE_HZ])
     async with stub_for(address) as stub:
         transcripts = await recognize(
             stub, paced([config(interim_results=True), *audio(speech)], 0.1)

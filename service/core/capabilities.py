@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from service.core.hypothesis import SAMPLE_RATE_HZ
 
+CONFIRM_INTERVAL_S = 3.0
+"""Of speech between two confirming decodes of a segment, where a recognizer does not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -24,6 +27,10 @@ class Capabilities:
     most_context_s: float | None = None
     """Of the segments before; where they would be longer, the newest few of them are given.
     None: as much as fits."""
+    confirm_interval_s: float = CONFIRM_INTERVAL_S
+    """A growing segment is heard as its final will be after so much of it, again and again."""
+    confirm_lookahead_s: float = 0.0
+    """So much later each time: audio that the final will have heard behind it as well."""
     word_offsets: bool = False
     max_alternatives: int = 1
     phrases: bool = False

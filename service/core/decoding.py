@@ -236,7 +236,7 @@ class Decoding:
             return (JobKind.INTERIM, segment) if is_due else None
         # In a pause the final is about to be decoded ahead of time, which confirms as well.
         is_confirming = not open_segment.is_pausing and growing.is_confirming_due(
-            begin_samples, segment.end_samples
+            segment.end_samples - segment.start_samples
         )
         return JobKind.CONFIRMING_INTERIM if is_confirming else JobKind.INTERIM, segment
 

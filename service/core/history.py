@@ -42,11 +42,11 @@ class SampleBuffer:
     def discard_before(self, position_samples: int) -> None:
         """Let older audio go.
 
-        Moves memory only when at least half of it can be freed, so that the cost per
+        Moves what stays only when that is no more than what goes, so that the cost per
         sample stays constant.
         """
         spent = position_samples - self._begin_samples
-        if spent * 2 < len(self._data):
+        if spent * 2 < self._length:
             return
         self._data = self._data[spent : self._length].copy()
         self._length -= spent

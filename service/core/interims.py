@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.core.agreement import Agreement
+from service.core.capabilities import CONFIRM_INTERVAL_S
 from service.core.events import InterimResult
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis
 
 FIRST_INTERIM = 0.5
 """Part of the interval after which a segment's first interim is tried, and tried again
 until one has words: a segment's begin is short and cheap to hear."""
-
-CONFIRM_INTERVAL_S = 3.0
-"""Speech between two confirming decodes of a segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,9 @@ class InterimRules:
     interval_s: float = 0.5
     """New audio between two interims of a segment, at least."""
     confirm_interval_s: float | None = CONFIRM_INTERVAL_S
-    """New audio between two interims that are heard as a final; None if there are no such."""
+    """A segment is heard as a final after so much of it, again and again; None if it is not."""
+    confirm_lookahead_s: float = 0.0
+    """So much later each time."""
 
 
 class GrowingSegment:
@@ -47,13 +47,16 @@ class GrowingSegment:
         part = 1.0 if self._has_shown else FIRST_INTERIM
         return new_samples >= round(part * self._rules.interval_s * SAMPLE_RATE_HZ)
 
-    def is_confirming_due(self, speech_start_samples: int, end_samples: int) -> bool:
-        """Whether an interim that hears so far is to be a confirming one."""
+    def is_confirming_due(self, length_samples: int) -> bool:
+        """Whether an interim that hears so much of the segment is to be a confirming one."""
+        return self._confirmable(length_samples) > self._confirmable(self._confirmed_samples)
+
+    def _confirmable(self, length_samples: int) -> int:
+        """Count the intervals that a confirming decode of so much can bear out."""
         if self._rules.confirm_interval_s is None:
-            return False
-        begin_samples = max(speech_start_samples, self._confirmed_samples)
-        interval_samples = round(self._rules.confirm_interval_s * SAMPLE_RATE_HZ)
-        return end_samples - begin_samples >= interval_samples
+            return 0
+        length_s = length_samples / SAMPLE_RATE_HZ - self._rules.confirm_lookahead_s
+        return max(0, int(length_s / self._rules.confirm_interval_s))
 
     def result(
         self,
@@ -77,7 +80,7 @@ class GrowingSegment:
         agreement = self._agreement
         if is_confirming:
             shown = agreement.confirm(words, is_silent=is_silent)
-            self._confirmed_samples = end_samples
+            self._confirmed_samples = end_samples - start_samples
         else:
             shown = agreement.interim(words)
         if not shown:

@@ -203,12 +203,12 @@ class Segmenter:
         )
 
     def _quietest_samples(self, start_samples: int) -> int:
-        """Middle of the quietest three frames in the later half of the longest segment.
+        """Middle of the quietest three frames in the last third of the longest segment.
 
         More may have been heard: speech that was long uncertain begins that long ago.
         """
-        half_samples = start_samples + self._longest_samples // 2
-        first = max(0, (half_samples - self.speech_start_samples) // FRAME_SAMPLES)
+        earliest_samples = start_samples + self._longest_samples * 2 // 3
+        first = max(0, (earliest_samples - self.speech_start_samples) // FRAME_SAMPLES)
         longest_end_samples = start_samples + self._longest_samples
         frames = (longest_end_samples - self.speech_start_samples) // FRAME_SAMPLES
         sums = [sum(self._loudness[index : index + 3]) for index in range(first, frames - 2)]

@@ -10,7 +10,7 @@ from service.core.decoding import DecodingRules
 from service.core.endpointing import Endpointing
 from service.core.errors import InvalidFieldError, quoted
 from service.core.hypothesis import DecodeOptions, Phrase
-from service.core.interims import CONFIRM_INTERVAL_S, InterimRules
+from service.core.interims import InterimRules
 from service.core.session import SessionConfig
 
 MAX_PHRASES = 500
@@ -81,7 +81,10 @@ def session_config(
             longest_window_s=capabilities.longest_window_s,
             interims=InterimRules(
                 interval_s=interim_interval_s,
-                confirm_interval_s=None if capabilities.native_streaming else CONFIRM_INTERVAL_S,
+                confirm_interval_s=None
+                if capabilities.native_streaming
+                else capabilities.confirm_interval_s,
+                confirm_lookahead_s=capabilities.confirm_lookahead_s,
             )
             if request.interim_results
             else None,

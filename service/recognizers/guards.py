@@ -30,6 +30,10 @@ LEAST_LOOP_WORDS: Final = 8
 """A phrase that stands more often than that in a row, and fills so many words, is a loop;
 "no, no, no, no" is speech."""
 LONGEST_PHRASE_WORDS: Final = 16
+LEAST_TURN_WORDS: Final = 4
+TURN_WORDS_TO_COME: Final = 2
+"""At the end of an interim a phrase is a second turn of what stands before it once so many
+words of it are there, and no more than so many are missing."""
 
 
 def most_tokens(samples: Samples) -> int:
@@ -83,9 +87,25 @@ def before_loop(words: Sequence[str]) -> Sequence[str] | None:
     return None
 
 
+def before_second_turn(words: Sequence[str]) -> Sequence[str]:
+    """Return the words up to where their end says once more what stands right before it.
+
+    For interims: there a phrase that is said a second time is mostly a loop. What a speaker does
+    say twice is shown once it goes on in another way, or by the final.
+    """
+    keys = _keys(words)
+    for length in range(LEAST_TURN_WORDS, LONGEST_PHRASE_WORDS + 1):
+        again = 0
+        while length + again < len(keys) and keys[-1 - again] == keys[-1 - again - length]:
+            again += 1
+        if again >= max(LEAST_TURN_WORDS, length - TURN_WORDS_TO_COME):
+            return words[: len(words) - again]
+    return words
+
+
 def _loop_at(words: Sequence[str], index: int) -> tuple[int, int]:
     """Return length and number of the phrase that stands most often in a row from here."""
-    keys = [word.casefold().strip(".,!?;:") for word in words]
+    keys = _keys(words)
     best = (1, 1)
     for length in range(1, LONGEST_PHRASE_WORDS + 1):
         phrase = keys[index : index + length]
@@ -95,6 +115,10 @@ def _loop_at(words: Sequence[str], index: int) -> tuple[int, int]:
         if count > best[1]:
             best = (length, count)
     return best
+
+
+def _keys(words: Sequence[str]) -> list[str]:
+    return [word.casefold().strip(".,!?;:") for word in words]
 
 
 def plain_words(text: str) -> tuple[Word, ...]:

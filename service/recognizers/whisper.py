@@ -63,6 +63,8 @@ class WhisperRecognizer:
             longest_window_s=LONGEST_WINDOW_S,
             left_context=True,
             most_context_s=segments.most_context_s if segments.has_memory else None,
+            confirm_interval_s=segments.confirm_interval_s,
+            confirm_lookahead_s=segments.confirm_lookahead_s,
             word_offsets=True,
             max_alternatives=MOST_ALTERNATIVES,
         )
@@ -106,7 +108,7 @@ class WhisperStream:
         """Hear a finished segment in full context."""
         if len(window.samples) < LEAST_SAMPLES:
             return Hypothesis(heard_samples=0, memory=window.memory)
-        growing = self._growing_segment(window) if window.is_growing else None
+        growing = self._growing_segment(window) if window.is_growing else self._growing
         return self._finals.decode(window, growing)
 
     def close(self) -> None:

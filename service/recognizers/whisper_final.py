@@ -88,8 +88,8 @@ class FinalDecoder:
         """Hear a segment.
 
         Args:
-            window: The segment; one that is growing may be heard with what was encoded of it.
-            growing: That.
+            window: The segment.
+            growing: What has encoded it while it grew, if anything has.
         """
         if not window.samples.any():
             return Hypothesis(heard_samples=0, memory=window.memory)
@@ -99,7 +99,7 @@ class FinalDecoder:
             context = growing.context
         else:
             context = self.context(window)
-            segment = self._segments.behind(window.samples, context, window.memory)
+            segment = self._segments.behind(window.samples, context, window.memory, growing)
         self._count(segment.whole)
         heard = (
             self._in_context(window.samples, segment, self._prefix(context)) if context else None

@@ -16,7 +16,13 @@ from itertools import chain
 
 from service.core.agreement import letters_of
 from service.core.hypothesis import SAMPLE_RATE_HZ, Hypothesis, Samples, Window
-from service.recognizers.guards import before_loop, has_words, plain_words, repeats
+from service.recognizers.guards import (
+    before_loop,
+    before_second_turn,
+    has_words,
+    plain_words,
+    repeats,
+)
 from service.recognizers.whisper_model import Encoded, Prompt, WhisperModel
 from service.recognizers.whisper_segments import GrowingSegmentEncoder
 
@@ -80,7 +86,7 @@ class InterimDecoder:
         # Read together with the prefix: what was written may be the end of its last word.
         is_worded = has_words(self._model.text(decoded.tokens))
         text = self._model.text([*prefix, *decoded.tokens] if is_worded else prefix)
-        words: Sequence[str] | None = text.split()
+        words: Sequence[str] | None = before_second_turn(text.split())
         if decoded.is_cut or repeats(text):
             words = before_loop(text.split())
         if words is None or decoded.log_probability < LEAST_LOG_PROBABILITY:

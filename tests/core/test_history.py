@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.decoding import JobKind
-from service.core.history import SpeechHistory
+from service.core.history import SampleBuffer, SpeechHistory
 from service.core.hypothesis import ContextSegment, DecodeOptions, Hypothesis, Window
 from service.recognizers.scripted import ScriptedRecognizer, ScriptedStream
 from tests.driver import Driver
@@ -17,6 +18,34 @@ from tests.tones import TWO_UTTERANCES, in_pieces, tones
 
 WINDOW, MOST = 28, 12
 LENGTHS = st.lists(st.integers(1, 15), min_size=1, max_size=30)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1)), min_size=1, max_size=30))
+def test_audio_stays_addressable_by_the_clock_until_it_is_let_go(steps):
+    """However it comes and goes, a stretch that is still held is what was appended there."""
+    buffer, heard, begin = SampleBuffer(), np.zeros(0, dtype=np.float32), 0
+    for length, share in steps:
+        heard = np.concatenate([heard, len(heard) + np.arange(length, dtype=np.float32)])
+        buffer.append(heard[len(heard) - length :])
+        begin += int(share * (len(heard) - begin))
+        buffer.discard_before(begin)
+        assert buffer.end_samples == len(heard)
+        assert buffer.view(begin, len(heard)).tolist() == heard[begin:].tolist()
+
+
+def test_audio_that_came_all_at_once_leaves_no_room_behind():
+    """A stream whose backlog is worked off holds what an unhurried one does."""
+    second = np.zeros(16_000, dtype=np.float32)
+    buffer = SampleBuffer()
+    tracemalloc.start()
+    try:
+        for _ in range(38):
+            buffer.append(second)
+        buffer.discard_before(30 * len(second))
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 2 * 8 * second.nbytes
 
 
 def _segment(length: int) -> ContextSegment:

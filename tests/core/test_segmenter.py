@@ -105,14 +105,16 @@ def test_an_end_is_foreseen_late_enough_and_early_enough(silence_s, ending_s):
 
 
 def test_a_long_segment_is_cut_at_its_quietest_point():
-    """At the longest duration the cut lies in the quietest frames of the later half."""
+    """At the longest duration the cut lies in the quietest frames of the last third."""
     segmenter = _segmenter(max_segment_s=4.0)
     _push(segmenter, 0.9, ONSET_FRAMES)
     _push(segmenter, 0.9, _frames(2.5) - ONSET_FRAMES)
+    _push(segmenter, 0.9, 3, loudness=0.001)
+    _push(segmenter, 0.9, _frames(0.5))
     _push(segmenter, 0.9, 3, loudness=0.01)
     assert Step.TOO_LONG is _push(segmenter, 0.9, 100)
     assert segmenter.position_samples / 16_000 <= 4.0
-    assert pytest.approx(2.5 + 1.5 * FRAME_S, abs=FRAME_S) == segmenter.end_samples / 16_000
+    assert pytest.approx(3.0 + 4.5 * FRAME_S, abs=FRAME_S) == segmenter.end_samples / 16_000
 
 
 def test_long_silence_is_let_go():

@@ -1,6 +1,12 @@
 """What tells speech from loops and signs."""
 
-from service.recognizers.guards import before_loop, has_words, repeats, without_loops
+from service.recognizers.guards import (
+    before_loop,
+    before_second_turn,
+    has_words,
+    repeats,
+    without_loops,
+)
 
 
 def test_loops_are_told_from_speech():
@@ -33,3 +39,22 @@ def test_what_stands_before_a_loop_is_kept_with_its_first_turn():
     assert before_loop([*said, *loop, *loop, *loop[:3]]) == [*said, *loop]
     assert before_loop([*said, *loop]) is None
     assert before_loop(["no", "no", "no"]) is None
+
+
+def test_an_interim_ends_before_a_phrase_that_is_said_again():
+    """However much of its second turn, or of further ones, is there."""
+    said, turn = ["so"], ["at", "year", "end", "we", "counted", "6,000"]
+    for again in range(4, 15):
+        text = [*said, *turn, *(turn * 3)[:again]]
+        assert before_second_turn(text) == [*said, *turn]
+
+
+def test_what_is_not_yet_said_again_is_kept():
+    """A few words may begin two clauses, and emphasis is short."""
+    for text in (
+        "it was the best of times it was the",
+        "it was the age of wisdom it was the age of foolishness",
+        "no no no no",
+        "",
+    ):
+        assert before_second_turn(text.split()) == text.split()

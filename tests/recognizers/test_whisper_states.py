@@ -9,7 +9,8 @@ import pytest
 
 from service.core.hypothesis import SAMPLE_RATE_HZ, ContextSegment, DecodeOptions, Window
 from service.recognizers import whisper
-from service.recognizers.whisper_segments import MARGIN_S, WindowEncoder
+from service.recognizers.whisper_segments import WindowEncoder
+from service.recognizers.whisper_states import CHUNK_S, LOOKAHEAD_S, MARGIN_S
 from tests.recognizers.hearing import error_rate, final
 from tests.samples import read_sample
 
@@ -90,16 +91,66 @@ def test_interims_encode_only_what_is_new(recognizer):
     assert set(heard[1:]) == {step + round(MARGIN_S * SAMPLE_RATE_HZ)}
 
 
+def _grown(recognizer, samples, window=None):
+    """Return a stream that has heard a segment grow, with an interim every half second."""
+    window = window or Window(samples)
+    stream = recognizer.open_stream(DecodeOptions())
+    confirmed = 0
+    for end in range(SAMPLE_RATE_HZ // 2, len(samples), SAMPLE_RATE_HZ // 2):
+        growing = replace(window, samples=samples[:end])
+        confirmable = int((end / SAMPLE_RATE_HZ - LOOKAHEAD_S) / CHUNK_S)
+        if confirmable > confirmed:
+            stream.final(replace(growing, is_growing=True))
+        else:
+            stream.interim(growing)
+        confirmed = max(confirmed, confirmable)
+    return stream
+
+
 def test_a_growing_segment_is_confirmed_from_what_was_encoded(recognizer):
     """What is heard as a final while it grows costs as little as an interim, and says the same."""
     samples = read_sample("library.flac")
-    stream = recognizer.open_stream(DecodeOptions())
-    step = SAMPLE_RATE_HZ // 2
-    for end in range(step, len(samples) - step, step):
-        stream.interim(Window(samples[:end]))
-    confirmed = stream.final(Window(samples, is_growing=True))
+    confirmed = _grown(recognizer, samples).final(Window(samples, is_growing=True))
     assert confirmed.heard_samples < 1.5 * SAMPLE_RATE_HZ
     assert error_rate([final(recognizer, samples).text], [confirmed.text]) <= 0.1
+
+
+@pytest.mark.parametrize("length_s", [4.0, 8.0, 13.0])
+@pytest.mark.parametrize("has_context", [False, True])
+def test_what_interims_had_encoded_changes_no_final(recognizer, length_s, has_context):
+    """A final goes on from the chunks that are complete, and is the same to the last digit."""
+    before = read_sample("message.flac")[: 4 * SAMPLE_RATE_HZ]
+    samples = read_sample("without_pauses.flac")[: round(length_s * SAMPLE_RATE_HZ)]
+    window = Window(samples)
+    if has_context:
+        left = final(recognizer, before)
+        window = Window(samples, (ContextSegment(before, left.text),), memory=left.memory)
+    grown = _grown(recognizer, samples, window).final(window)
+    fresh = recognizer.open_stream(DecodeOptions()).final(window)
+    assert grown == fresh
+    chunks = int((length_s - LOOKAHEAD_S) / CHUNK_S)
+    assert grown.heard_samples == len(samples) - round(chunks * CHUNK_S * SAMPLE_RATE_HZ)
+    looked_ahead_samples = round(chunks * LOOKAHEAD_S * SAMPLE_RATE_HZ)
+    assert fresh.heard_samples == len(samples) + looked_ahead_samples
+
+
+@pytest.mark.parametrize("length_s", [3.0, 5.5, 8.0, 10.5])
+def test_a_cut_changes_no_final(recognizer, length_s):
+    """More was heard of a segment than it has in the end: what lies behind it plays no part."""
+    samples = read_sample("without_pauses.flac")[: 12 * SAMPLE_RATE_HZ]
+    window = Window(samples[: round(length_s * SAMPLE_RATE_HZ)])
+    cut = _grown(recognizer, samples).final(window)
+    assert cut == recognizer.open_stream(DecodeOptions()).final(window)
+
+
+def test_what_was_encoded_behind_other_context_is_not_gone_on_from(recognizer):
+    """While a segment grew, the final before it may have been late."""
+    before = read_sample("message.flac")
+    samples = read_sample("without_pauses.flac")[: 8 * SAMPLE_RATE_HZ]
+    left = final(recognizer, before)
+    window = Window(samples, (ContextSegment(before, left.text),), memory=left.memory)
+    grown = _grown(recognizer, samples).final(window)
+    assert grown == recognizer.open_stream(DecodeOptions()).final(window)
 
 
 def test_a_segment_that_is_cut_is_heard_anew(recognizer):
@@ -125,7 +176,7 @@ def test_a_long_segment_outgrows_its_context(recognizer):
     )
     assert stream.interim(window).heard_samples == 4 * SAMPLE_RATE_HZ
     longer = stream.final(Window(samples, is_growing=True))
-    assert longer.heard_samples == len(samples)
+    assert longer.heard_samples > len(samples)
     assert error_rate([final(recognizer, samples).text], [longer.text]) <= 0.1
 
 
