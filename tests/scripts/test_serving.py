@@ -21,6 +21,14 @@ def log(tmp_path):
         yield file
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt: what runs in the background of a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_it_waits_for_the_address(tmp_path, log):
     """The address is what the ready line names; SIGINT ends the server, and 0 is well."""
     code = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
@@ -61,6 +69,7 @@ def test_a_server_that_does_not_start(tmp_path, log):
     assert sorted(log.read().split()) == ["help", "model", "no"]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_server_that_is_still_loading_is_not_waited_for(tmp_path, log):
     """Ctrl-C while the server starts ends the wait and the server, whatever that is at."""
     code = (
