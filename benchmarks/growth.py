@@ -2,7 +2,7 @@
 
 python -m benchmarks.growth                 an hour, at the pace of speech
 python -m benchmarks.growth --minutes 10    scaled: growth is told for an hour all the same
-python -m benchmarks.growth --fast          as fast as the server goes: more streams in less time
+python -m benchmarks.growth --fast          as fast as the server goes: more hours in less time
 python -m benchmarks.growth MANIFEST…       with other recordings than the project's own
 
 Round for round some streams at once, each a minute of recordings with interims and a flush, on
@@ -12,8 +12,10 @@ collected, the server's process is looked at: bytes in use in its heap, which ar
 kilobytes, and resident memory, which also has what the allocator keeps and goes up and down by
 megabytes. For the heap to be all there is, Python is told to take its objects from it as well
 (PYTHONMALLOC=malloc). The first quarter is left out: until then caches reach their size. What is
-told is the slope of the line that fits the rest best, for an hour of time and for a round, beside
-the difference between the medians of its first and last fifths.
+told is the slope of the line that fits the rest best, for an hour that each stream speaks (60
+rounds), with its standard error, beside the difference between the medians of its first and last
+fifths. The heap goes up and down by megabytes from round to round, so that the slope of a single
+hour says little; that of the several hours of --fast says more.
 """
 
 from __future__ import annotations
@@ -52,20 +54,23 @@ class Growth:
     rounds: int
     duration_s: float
     per_hour_bytes: float
-    per_round_bytes: float
+    """Of speech of each stream."""
+    error_bytes: float
+    """Its standard error."""
     difference_bytes: float
 
     @classmethod
-    def of(cls, times_s: Sequence[float], sizes: Sequence[int]) -> Growth:
-        """Fit lines to the sizes after each round."""
-        first = round(LEFT_OUT * len(sizes))
-        kept, at_s = np.array(sizes[first:], dtype=float), np.array(times_s[first:])
+    def of(cls, duration_s: float, sizes: Sequence[int]) -> Growth:
+        """Fit a line to the sizes after each round."""
+        kept = np.array(sizes[round(LEFT_OUT * len(sizes)) :], dtype=float)
+        hours = np.arange(len(kept)) * STREAM_S / 3_600
+        (slope, _), covariance = np.polyfit(hours, kept, 1, cov=True)
         fifth = max(1, len(kept) // 5)
         return cls(
             rounds=len(sizes),
-            duration_s=times_s[-1],
-            per_hour_bytes=float(np.polyfit(at_s, kept, 1)[0]) * 3_600,
-            per_round_bytes=float(np.polyfit(np.arange(len(kept)), kept, 1)[0]),
+            duration_s=duration_s,
+            per_hour_bytes=float(slope),
+            error_bytes=float(np.sqrt(covariance[0, 0])),
             difference_bytes=float(np.median(kept[-fifth:]) - np.median(kept[:fifth])),
         )
 
@@ -74,8 +79,7 @@ class Growth:
         """The figures in one line."""
         return (
             f"{self.rounds} rounds in {self.duration_s / 60:.0f} min  "
-            f"growth {self.per_hour_bytes / 1e6:+.2f} MB an hour, "
-            f"{self.per_round_bytes / 1e3:+.1f} kB a round  "
+            f"growth {self.per_hour_bytes / 1e6:+.2f} MB ± {self.error_bytes / 1e6:.2f} an hour  "
             f"first to last fifth {self.difference_bytes / 1e6:+.2f} MB"
         )
 
@@ -197,8 +201,8 @@ def main() -> None:
     sizes = asyncio.run(watch(options))
     if len(sizes.at_s) < LEAST_ROUNDS:
         sys.exit(f"{len(sizes.at_s)} rounds are too few to tell growth; give it more --minutes")
-    print(f"heap      {Growth.of(sizes.at_s, sizes.heap_bytes).line}")
-    print(f"resident  {Growth.of(sizes.at_s, sizes.resident_bytes).line}")
+    print(f"heap      {Growth.of(sizes.at_s[-1], sizes.heap_bytes).line}")
+    print(f"resident  {Growth.of(sizes.at_s[-1], sizes.resident_bytes).line}")
 
 
 if __name__ == "__main__":

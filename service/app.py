@@ -21,6 +21,7 @@ from service.engine.engine import Engine
 from service.engine.refusals import DrainingError, EngineFailedError
 from service.engine.supervision import Supervisor, Watch
 from service.loading import load_engine
+from service.memory import giving_back, memory_bytes
 from service.monitoring import monitoring
 from service.options import SettingsError, load_settings
 from service.ports import SideAddresses, bind, side_servers
@@ -31,7 +32,6 @@ from service.process import (
     exit_blocked,
     exit_now,
     exit_within,
-    memory_bytes,
     say,
     stop_on_signals,
 )
@@ -224,9 +224,10 @@ async def run_server(
             monitors.watch(partial(_facts, settings, engine, health, tls, lines_lost, roster))
             servicer.serve(engine)
             health.set(TAKES_STREAMS, is_serving=True)
-            yield RunningServer(
-                address, sides, monitors.address, engine, server, health, servicer, roster
-            )
+            with giving_back():
+                yield RunningServer(
+                    address, sides, monitors.address, engine, server, health, servicer, roster
+                )
         finally:
             await server.stop(0)
             if engine is not None:

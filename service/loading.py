@@ -14,7 +14,8 @@ from service.core.vad import DetectorFactory, EnergyDetector
 from service.detectors import silero
 from service.engine.engine import Engine, Model
 from service.engine.slots import Slots
-from service.process import ExitStatus, StartError, resident_bytes
+from service.memory import resident_bytes
+from service.process import ExitStatus, StartError
 from service.recognizers import registry
 from service.recognizers.base import ModelUnavailableError, Recognizer
 from service.settings import Settings

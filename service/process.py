@@ -8,10 +8,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -32,31 +31,6 @@ class StartError(Exception):
     def __init__(self, status: ExitStatus, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-def resident_bytes() -> int:
-    """Return the memory that the process takes; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def memory_bytes(others: Iterable[int] = ()) -> int:
-    """Return the memory of this process and others, what they share counted once.
-
-    In proportional set sizes, where the system knows them (Linux); 0 elsewhere.
-    """
-    return _proportional_bytes("self") + sum(map(_proportional_bytes, others))
-
-
-def _proportional_bytes(pid: int | str) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def stop_on_signals(

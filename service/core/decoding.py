@@ -8,7 +8,7 @@ about to end is decoded ahead of its end.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -90,15 +90,16 @@ class DecodeJob:
 
 
 class Decoding:
-    """The decodes of one stream; at most one is out at a time."""
+    """The decodes of one stream; at most one is out at a time.
 
-    def __init__(
-        self, rules: DecodingRules, audio: SampleBuffer, emit: Callable[[Event], None]
-    ) -> None:
-        """Decode from this buffer, and tell what happened by ``emit``."""
+    Methods that return events go on only while these are taken, so that whoever takes one finds
+    everything as it was when that happened.
+    """
+
+    def __init__(self, rules: DecodingRules, audio: SampleBuffer) -> None:
+        """Decode from this buffer."""
         self._rules = rules
         self._audio = audio
-        self._emit = emit
         most_context_s = rules.most_context_s or rules.longest_window_s
         self._history = SpeechHistory(
             round(rules.longest_window_s * SAMPLE_RATE_HZ), round(most_context_s * SAMPLE_RATE_HZ)
@@ -144,20 +145,20 @@ class Decoding:
         self._open = None
         self._due.append((segment, []))
 
-    def mark(self, flush: FlushDone) -> None:
+    def mark(self, flush: FlushDone) -> Iterator[Event]:
         """Say this once all finals so far are out."""
         if not self._due:
-            self._emit(flush)
+            yield flush
             return
         _, flushes = self._due[-1]
         flushes.append(flush)
         self._waiting_flushes += 1
 
-    def advance(self, open_segment: OpenSegment | None) -> None:
+    def advance(self, open_segment: OpenSegment | None) -> Iterator[Event]:
         """Answer what can be answered."""
         self._open = open_segment
         while self._due and self._ahead is not None and self._ahead[0] == self._due[0][0]:
-            self._finalize_next(self._ahead[1])
+            yield from self._finalize_next(self._ahead[1])
 
     @property
     def wanted(self) -> JobKind | None:
@@ -182,7 +183,7 @@ class Decoding:
         self._job = self._job_for(kind, segment)
         return self._job
 
-    def answer(self, job: DecodeJob, hypothesis: Hypothesis) -> None:
+    def answer(self, job: DecodeJob, hypothesis: Hypothesis) -> Iterator[Event]:
         """Take the result of the job that is out."""
         if self._job is not job:
             raise ValueError("this job is not the one that is out")
@@ -193,12 +194,12 @@ class Decoding:
             return
         if job.kind is JobKind.FINAL:
             self._throw_away()
-            self._finalize_next(hypothesis)
+            yield from self._finalize_next(hypothesis)
             return
         if job.kind is JobKind.SPECULATIVE_FINAL:
             self._ahead = (job.segment, hypothesis)
         if self._is_open(job.segment):
-            self._show(job, hypothesis)
+            yield from self._show(job, hypothesis)
 
     def _next(self) -> tuple[JobKind, Segment] | None:
         if self._job is not None:
@@ -268,7 +269,7 @@ class Decoding:
             self._growing = GrowingSegment(segment.segment_id, rules)
         return self._growing
 
-    def _show(self, job: DecodeJob, hypothesis: Hypothesis) -> None:
+    def _show(self, job: DecodeJob, hypothesis: Hypothesis) -> Iterator[Event]:
         self._heard_samples = max(self._heard_samples, job.segment.end_samples)
         growing = self._growing_segment(job.segment)
         if growing is None:
@@ -281,9 +282,9 @@ class Decoding:
             is_silent=job.kind is JobKind.SPECULATIVE_FINAL,
         )
         if result is not None:
-            self._emit(result)
+            yield result
 
-    def _finalize_next(self, hypothesis: Hypothesis) -> None:
+    def _finalize_next(self, hypothesis: Hypothesis) -> Iterator[Event]:
         segment, flushes = self._due.popleft()
         self._heard_samples = max(self._heard_samples, segment.end_samples)
         self._ahead = None
@@ -291,10 +292,9 @@ class Decoding:
             samples = self._audio.copy(segment.start_samples, segment.end_samples)
             self._history.append(ContextSegment(samples, hypothesis.text), hypothesis.memory)
         if hypothesis.words:
-            self._emit(_final_result(segment, hypothesis))
+            yield _final_result(segment, hypothesis)
         self._waiting_flushes -= len(flushes)
-        for flush in flushes:
-            self._emit(flush)
+        yield from flushes
 
 
 def _final_result(segment: Segment, hypothesis: Hypothesis) -> FinalResult:

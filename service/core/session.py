@@ -7,6 +7,7 @@ What is final depends on the audio alone; only interims depend on when jobs are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +52,7 @@ class RecognitionSession:
         self._new_detector = new_detector
         self._converter = AudioConverter(config.audio_format)
         self._audio = SampleBuffer()
-        self._decoding = Decoding(config.decoding_rules, self._audio, self._emit)
+        self._decoding = Decoding(config.decoding_rules, self._audio)
         self._updates: list[Update] = []
         self._next_segment_id = 0
         self._processed_samples = 0
@@ -85,7 +86,7 @@ class RecognitionSession:
         """
         self._require_open()
         self._close_all()
-        self._decoding.mark(FlushDone(flush_id))
+        self._tell(self._decoding.mark(FlushDone(flush_id)))
         self._advance()
 
     def finish(self) -> None:
@@ -97,7 +98,7 @@ class RecognitionSession:
 
     def answer(self, job: DecodeJob, hypothesis: Hypothesis) -> None:
         """Take the result of the job that is out."""
-        self._decoding.answer(job, hypothesis)
+        self._tell(self._decoding.answer(job, hypothesis))
         self._advance()
 
     # What comes out
@@ -180,8 +181,8 @@ class RecognitionSession:
         if self._is_finished:
             raise RuntimeError("the session is finished")
 
-    def _emit(self, event: Event) -> None:
-        self._updates.append(Update(event, self.cursors))
+    def _tell(self, events: Iterable[Event]) -> None:
+        self._updates.extend(Update(event, self.cursors) for event in events)
 
     def _listen_from(self, origin_samples: int) -> None:
         """Watch for the next segment.
@@ -224,7 +225,7 @@ class RecognitionSession:
 
     def _follow(self, step: Step) -> None:
         if step is Step.SPEECH_STARTED:
-            self._emit(SpeechStarted(self._segmenter.speech_start_samples))
+            self._tell([SpeechStarted(self._segmenter.speech_start_samples)])
         elif step is Step.IDLE:
             self._listen_from(self._segmenter.end_samples)
         elif step in (Step.ENDPOINT, Step.TOO_LONG):
@@ -242,13 +243,13 @@ class RecognitionSession:
         start_samples = self._segmenter.start_samples
         if start_samples is None:
             raise RuntimeError("no segment is open")
-        self._emit(SpeechEnded(min(self._segmenter.speech_end_samples, end_samples)))
+        self._tell([SpeechEnded(min(self._segmenter.speech_end_samples, end_samples))])
         self._decoding.close(Segment(self._next_segment_id, start_samples, end_samples))
         self._next_segment_id += 1
         self._listen_from(end_samples)
 
     def _advance(self) -> None:
-        self._decoding.advance(self._open_segment())
+        self._tell(self._decoding.advance(self._open_segment()))
         due_since_samples = self._decoding.due_since_samples
         origin_samples = self._segmenter.origin_samples
         self._audio.discard_before(

@@ -50,7 +50,7 @@ class Outbox:
         self.close()
 
     async def __aiter__(self) -> AsyncIterator[Update]:
-        """Iterate until it is closed; raises the error of ``fail``."""
+        """Iterate, once, until it is closed; raises the error of ``fail``."""
         while True:
             while self._updates:
                 update = self._updates.popleft()
@@ -61,5 +61,10 @@ class Outbox:
                 break
             self._changed.clear()
             await self._changed.wait()
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            # Raised, it holds this frame: kept, the stream would hold itself by its own failure.
+            del error

@@ -102,17 +102,20 @@ class DecodeThreads:
 
     def _decode(self, index: int) -> None:
         while (work := self._work.get()) is not None:
-            self._running[index] = work.number
-            try:
-                result = work.decode()
-            except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-                work.future.set_exception(_failure(error))
-            else:
-                work.future.set_result(result)
-            del self._running[index]
-            # The loop is gone when a process ends with decodes running.
-            with suppress(RuntimeError):
-                work.on_idle()
+            self._do(work, index)
+            # Kept until the next one comes, it would be megabytes of a stream that has gone.
+            del work
+
+    def _do(self, work: _Work, index: int) -> None:
+        self._running[index] = work.number
+        try:
+            work.future.set_result(work.decode())
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            work.future.set_exception(_failure(error))
+        del self._running[index]
+        # The loop is gone when a process ends with decodes running.
+        with suppress(RuntimeError):
+            work.on_idle()
 
 
 def _failure(error: BaseException) -> Exception:

@@ -17,7 +17,8 @@ from typing import NoReturn
 import structlog
 
 from service.core.hypothesis import Hypothesis, Samples, Window
-from service.process import ExitStatus, exit_now, resident_bytes
+from service.memory import giving_back, resident_bytes
+from service.process import ExitStatus, exit_now
 from service.recognizers import registry
 from service.recognizers.base import (
     Batching,
@@ -152,9 +153,10 @@ def main(task: Task) -> ExitStatus:
         control.send_bytes(STARTED.dump_json(Started(loaded)))
         for lane in lanes.receive(control, capabilities.longest_window_s):
             threading.Thread(target=_work, args=(decoder, lane), daemon=True).start()
-        while True:
-            number, is_memory = released(control.recv_bytes())
-            decoder.free(number, is_memory=is_memory)
+        with giving_back():
+            while True:
+                number, is_memory = released(control.recv_bytes())
+                decoder.free(number, is_memory=is_memory)
     except (EOFError, OSError):
         # The server has gone, or wants no more. What is loaded goes with the process.
         exit_now(ExitStatus.STOPPED, lines.drain)

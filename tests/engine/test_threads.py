@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from concurrent.futures import Future
 from typing import NoReturn
 
@@ -70,6 +71,22 @@ def test_a_decode_that_exits_is_a_failure_like_any_other(threads, exits):
         exiting.result()
     assert isinstance(caught.value.__cause__, exits)
     assert threads.is_alive
+
+
+def test_an_idle_thread_holds_nothing(threads):
+    """What a decode returned is freed with the last who wants it, not by the next decode."""
+
+    class Answer:
+        """Can be referred to weakly."""
+
+    future: Future[Answer] = Future()
+    idle = threading.Event()
+    threads.submit(Answer, future, idle.set)
+    answer = weakref.ref(future.result())
+    del future
+    idle.wait()
+    while answer() is not None:
+        pass
 
 
 def test_closing_waits_for_what_runs_as_long_as_it_may(threads):
