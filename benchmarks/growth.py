@@ -9,9 +9,9 @@ Round for round some streams at once, each a minute of recordings with interims 
 connections of their own; no two say the same, and pieces differ in length, for libraries keep
 things for each length that they meet. When a round is over, its slots are free and garbage is
 collected, the server's process is looked at: bytes in use in its heap, which are exact to some
-kilobytes, and resident memory, which also has what the allocator keeps and goes up and down by
-megabytes. For the heap to be all there is, Python is told to take its objects from it as well
-(PYTHONMALLOC=malloc). The first quarter is left out: until then caches reach their size. What is
+kilobytes, and resident memory once the allocator was made to give back what is free, as the server
+has it do every few minutes. For the heap to be all there is, Python is told to take its objects
+from it as well (PYTHONMALLOC=malloc). The first quarter is left out: until then caches reach their size. What is
 told is the slope of the line that fits the rest best, for an hour that each stream speaks (60
 rounds), with its standard error, beside the difference between the medians of its first and last
 fifths. The heap goes up and down by megabytes from round to round, so that the slope of a single
@@ -37,6 +37,7 @@ from benchmarks.soak_support import Held, soak_settings
 from benchmarks.support import RATE_HZ, Clip, manifest_arguments, read_clips
 from client.stream import Client, StreamingConfig
 from service.app import RunningServer, run_server
+from service.memory import give_back
 from service.telemetry import configure_logging
 
 STREAM_S = 60.0
@@ -150,6 +151,7 @@ class Sizes:
         await running.engine.slots.wait_until_free(60)
         await asyncio.sleep(REST_S)
         self.heap_bytes.append(Held.now().heap_bytes)
+        give_back()
         self.resident_bytes.append(psutil.Process().memory_info().rss)
         self.at_s.append(time.monotonic() - began_s)
 

@@ -109,9 +109,11 @@ class DecodeThreads:
     def _do(self, work: _Work, index: int) -> None:
         self._running[index] = work.number
         try:
-            work.future.set_result(work.decode())
+            result = work.decode()
         except BaseException as error:  # noqa: BLE001 - whoever waits gets it
             work.future.set_exception(_failure(error))
+        else:
+            work.future.set_result(result)
         del self._running[index]
         # The loop is gone when a process ends with decodes running.
         with suppress(RuntimeError):
