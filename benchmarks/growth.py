@@ -11,11 +11,13 @@ things for each length that they meet. When a round is over, its slots are free 
 collected, the server's process is looked at: bytes in use in its heap, which are exact to some
 kilobytes, and resident memory once the allocator was made to give back what is free, as the server
 has it do every few minutes. For the heap to be all there is, Python is told to take its objects
-from it as well (PYTHONMALLOC=malloc). The first quarter is left out: until then caches reach their size. What is
-told is the slope of the line that fits the rest best, for an hour that each stream speaks (60
-rounds), with its standard error, beside the difference between the medians of its first and last
-fifths. The heap goes up and down by megabytes from round to round, so that the slope of a single
-hour says little; that of the several hours of --fast says more.
+from it as well (PYTHONMALLOC=malloc).
+
+The first quarter is left out: until then caches reach their size. What is told is the slope of the
+line that fits the rest best, for an hour that each stream speaks (60 rounds), with its standard
+error, beside the difference between the medians of its first and last fifths. The heap goes up and
+down by megabytes from round to round, so that the slope of a single hour says little; that of the
+several hours of --fast says more.
 """
 
 from __future__ import annotations
