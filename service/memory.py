@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 GIVE_BACK_S = 300.0
-"""Often enough that the gaps between what is in use do not add up over hours. Of a heap of half a
-gigabyte, two fifths of it free, it takes 10 to 20 ms, in which nobody else can allocate."""
+"""Often enough that the gaps between what is in use do not add up over hours. Seldom, since
+nobody else can allocate meanwhile."""
 
 
 def resident_bytes() -> int:
