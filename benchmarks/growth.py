@@ -1,6 +1,6 @@
 """By how much the server's memory grows in an hour of streams that come and go.
 
-python -m benchmarks.growth                 an hour, at the pace of speech
+python -m benchmarks.growth                 an hour at the pace of speech, behind some fast minutes
 python -m benchmarks.growth --minutes 10    scaled: growth is told for an hour all the same
 python -m benchmarks.growth --fast          as fast as the server goes: more hours in less time
 python -m benchmarks.growth MANIFEST…       with other recordings than the project's own
@@ -8,27 +8,25 @@ python -m benchmarks.growth MANIFEST…       with other recordings than the pro
 Round for round some streams at once, each a minute of recordings with interims and a flush, on
 connections of their own; no two say the same, and pieces differ in length, for libraries keep
 things for each length that they meet. When a round is over, its slots are free and garbage is
-collected, the server's process is looked at: bytes in use in its heap, which are exact to some
-kilobytes, and resident memory once the allocator was made to give back what is free, as the server
-has it do every few minutes. For the heap to be all there is, Python is told to take its objects
-from it as well (PYTHONMALLOC=malloc).
+collected, the server's process is looked at: its resident memory, once the allocator was made to
+give back what is free, as the server has it do every few minutes; and what is in use of the heap
+of its libraries in C, which is exact to some kilobytes.
 
-The first quarter is left out: until then caches reach their size. What is told is the slope of the
+Left out is what comes before caches have reached their size: the rounds of --warm-minutes, which
+are spoken as fast as the server goes, and a quarter of the others. What is told is the slope of the
 line that fits the rest best, for an hour that each stream speaks (60 rounds), with its standard
-error, beside the difference between the medians of its first and last fifths. The heap goes up and
-down by megabytes from round to round, so that the slope of a single hour says little; that of the
-several hours of --fast says more.
+error, beside the difference between the medians of its first and last fifths.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
+import itertools
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -39,7 +37,7 @@ from benchmarks.soak_support import Held, soak_settings
 from benchmarks.support import RATE_HZ, Clip, manifest_arguments, read_clips
 from client.stream import Client, StreamingConfig
 from service.app import RunningServer, run_server
-from service.memory import give_back
+from service.memory import give_back, one_heap
 from service.telemetry import configure_logging
 
 STREAM_S = 60.0
@@ -133,7 +131,7 @@ async def drive(options: argparse.Namespace) -> None:
             one_stream(
                 options.drive,
                 some_clips(clips, f"{options.round}-{number}"),
-                is_paced=not options.fast,
+                is_paced=options.is_paced,
             )
             for number in range(options.streams)
         )
@@ -148,14 +146,14 @@ class Sizes:
     heap_bytes: list[int]
     resident_bytes: list[int]
 
-    async def take(self, running: RunningServer, began_s: float) -> None:
+    async def take(self, running: RunningServer, at_s: float) -> None:
         """Measure once more, when the last round's streams are over."""
         await running.engine.slots.wait_until_free(60)
         await asyncio.sleep(REST_S)
         self.heap_bytes.append(Held.now().heap_bytes)
         give_back()
         self.resident_bytes.append(psutil.Process().memory_info().rss)
-        self.at_s.append(time.monotonic() - began_s)
+        self.at_s.append(at_s)
 
 
 async def watch(options: argparse.Namespace) -> Sizes:
@@ -166,20 +164,28 @@ async def watch(options: argparse.Namespace) -> Sizes:
     )
     async with run_server(settings) as running:
         command = ("-m", "benchmarks.growth", *sys.argv[1:], "--drive", running.address)
-        began_s = time.monotonic()
-        # Also what there is when somebody has had enough.
-        with suppress(asyncio.CancelledError):
-            while time.monotonic() - began_s < 60 * options.minutes:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, *command, "--round", str(len(sizes.at_s))
-                )
+        numbers = itertools.count()
+
+        async def rounds(minutes: float, *, is_paced: bool) -> AsyncIterator[float]:
+            began_s = time.monotonic()
+            while time.monotonic() - began_s < 60 * minutes:
+                how = ("--round", str(next(numbers)), *(["--is-paced"] if is_paced else []))
+                process = await asyncio.create_subprocess_exec(sys.executable, *command, *how)
                 if await process.wait():
                     raise RuntimeError("the client of the benchmark failed")
-                await sizes.take(running, began_s)
+                yield time.monotonic() - began_s
+
+        # Also what there is when somebody has had enough.
+        with suppress(asyncio.CancelledError):
+            async for _ in rounds(options.warm_minutes, is_paced=False):
+                pass
+            print(f"warm after {next(numbers)} rounds", flush=True)
+            async for at_s in rounds(options.minutes, is_paced=not options.fast):
+                await sizes.take(running, at_s)
                 if len(sizes.at_s) % 10 == 1:
                     print(
-                        f"{sizes.at_s[-1] / 60:5.1f} min  heap {sizes.heap_bytes[-1] / 1e6:.2f} "
-                        f"resident {sizes.resident_bytes[-1] / 1e6:.1f} MB",
+                        f"{at_s / 60:5.1f} min  resident {sizes.resident_bytes[-1] / 1e6:.1f} MB  "
+                        f"heap {sizes.heap_bytes[-1] / 1e6:.2f} MB",
                         flush=True,
                     )
     return sizes
@@ -189,24 +195,26 @@ def main() -> None:
     """Print the figures."""
     parser = manifest_arguments("Growth of the server's memory in an hour.")
     parser.add_argument("--minutes", type=float, default=60, help="(default: %(default)s)")
+    parser.add_argument(
+        "--warm-minutes", type=float, default=5, help="before them (default: %(default)s)"
+    )
     parser.add_argument("--streams", type=int, default=4, help="at once (default: %(default)s)")
     parser.add_argument("--fast", action="store_true", help="without the pace of speech")
     parser.add_argument("--model", default="whisper", help="model spec (default: %(default)s)")
     parser.add_argument("--drive", metavar="HOST:PORT", help=argparse.SUPPRESS)
     parser.add_argument("--round", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--is-paced", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.drive:
         asyncio.run(drive(options))
         return
-    if os.environ.get("PYTHONMALLOC") != "malloc":
-        command = [sys.executable, "-m", "benchmarks.growth", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, "PYTHONMALLOC": "malloc"})  # noqa: S606
+    one_heap()
     configure_logging("warning", "console")
     sizes = asyncio.run(watch(options))
     if len(sizes.at_s) < LEAST_ROUNDS:
         sys.exit(f"{len(sizes.at_s)} rounds are too few to tell growth; give it more --minutes")
-    print(f"heap      {Growth.of(sizes.at_s[-1], sizes.heap_bytes).line}")
     print(f"resident  {Growth.of(sizes.at_s[-1], sizes.resident_bytes).line}")
+    print(f"heap      {Growth.of(sizes.at_s[-1], sizes.heap_bytes).line}")
 
 
 if __name__ == "__main__":

@@ -56,14 +56,15 @@ class Held:
         # The second time for what the finalizers of the first have let go.
         gc.collect()
         gc.collect()
-        info = ctypes.CDLL(None).mallinfo2
-        info.restype = _MallInfo
+        mallinfo = ctypes.CDLL(None).mallinfo2
+        mallinfo.restype = _MallInfo
+        info = mallinfo()
         return cls(
             len(gc.get_objects()),
             len(asyncio.all_tasks()),
             psutil.Process().num_fds(),
             threading.active_count(),
-            info().uordblks,
+            info.uordblks + info.hblkhd,
         )
 
     def since(self, before: Held, times: float = 1) -> str:

@@ -21,7 +21,7 @@ from service.engine.engine import Engine
 from service.engine.refusals import DrainingError, EngineFailedError
 from service.engine.supervision import Supervisor, Watch
 from service.loading import load_engine
-from service.memory import giving_back, memory_bytes
+from service.memory import giving_back, memory_bytes, one_heap
 from service.monitoring import monitoring
 from service.options import SettingsError, load_settings
 from service.ports import SideAddresses, bind, side_servers
@@ -69,6 +69,7 @@ log = structlog.get_logger()
 
 def main(arguments: Sequence[str]) -> ExitStatus:
     """Serve until a signal; return the exit status."""
+    one_heap()
     try:
         settings = load_settings(arguments)
         lines = configure_logging(settings.log_level, settings.log_format)

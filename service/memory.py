@@ -8,10 +8,16 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 GIVE_BACK_S = 300.0
 """Often enough that the gaps between what is in use do not add up over hours. Seldom, since
 nobody else can allocate meanwhile."""
+
+_ARENA_MAX: Final = -8
+"""M_ARENA_MAX of malloc.h."""
+_MERGEABLE: Final = 12
+"""MADV_MERGEABLE of madvise(2)."""
 
 
 def resident_bytes() -> int:
@@ -39,25 +45,52 @@ def _proportional_bytes(pid: int | str) -> int:
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
+def one_heap() -> None:
+    """Have all threads allocate from one heap. To be called before there are others.
+
+    glibc would give each its own, and what one of them frees is no use to the others: a server
+    that decoded in two threads held 400 MB, give or take 15 from minute to minute, in place of
+    292, and took as much CPU time. Does nothing where the allocator is not glibc's.
+    """
+    _of_libc("mallopt", _ARENA_MAX, 1)
+
+
 def give_back() -> None:
     """Give back to the system what the allocator keeps of freed memory.
 
     It keeps gaps that no later object fills, and more of them hour by hour. Does nothing where
     the allocator is not glibc's.
     """
+    _of_libc("malloc_trim", 0)
+
+
+def offer_equal_pages() -> None:
+    """Have the system keep pages once that are equal in several processes which say so.
+
+    What is mapped now and belongs to no file, as weights that their library has converted;
+    not the heap, where audio and texts will lie. Linux merges them where KSM runs
+    (``/sys/kernel/mm/ksm/run``), some minutes after, and parts them again when they are written
+    to. Does nothing elsewhere.
+    """
     try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
+        mappings = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    except OSError:
         return
-    trim(0)
+    for mapping in mappings:
+        # Address range, permissions, offset, device, inode, and a path if it has one.
+        addresses, permissions, _, _, _, *path = mapping.split(maxsplit=5)
+        if permissions == "rw-p" and not path:
+            begin, end = (int(address, 16) for address in addresses.split("-"))
+            _of_libc("madvise", ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MERGEABLE)
 
 
 @contextmanager
 def giving_back(interval_s: float = GIVE_BACK_S) -> Iterator[None]:
-    """Do so again and again, from a thread of its own, while the block runs."""
+    """Do so now and again and again, from a thread of its own, while the block runs."""
     ended = threading.Event()
 
     def run() -> None:
+        give_back()
         while not ended.wait(interval_s):
             give_back()
 
@@ -68,3 +101,11 @@ def giving_back(interval_s: float = GIVE_BACK_S) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def _of_libc(name: str, *arguments: int | ctypes.c_void_p | ctypes.c_size_t) -> None:
+    try:
+        function = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError, TypeError):
+        return
+    function(*arguments)

@@ -8,14 +8,21 @@ import sys
 
 import pytest
 
-PROGRAM = """
-import ctypes, threading
-from service.memory import giving_back, resident_bytes
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
 
-# As the default recognizer has it: freed memory is kept.
-mallopt = ctypes.CDLL(None).mallopt
-mallopt(-3, 1 << 30)
-mallopt(-1, 1 << 29)
+KEEPS_FREED = """
+from service.recognizers.whisper_memory import loading
+
+# As the default recognizer has it.
+with loading():
+    pass
+"""
+
+GIVES_BACK = (
+    KEEPS_FREED
+    + """
+import threading
+from service.memory import giving_back, resident_bytes
 
 blocks = [bytearray(b"x") * 65_536 for _ in range(1_000)]
 last = bytearray(b"x") * 65_536
@@ -28,9 +35,40 @@ with giving_back(interval_s=0.01):
         pass
 assert threading.active_count() == 1
 """
+)
+
+ONE_HEAP = (
+    KEEPS_FREED
+    + """
+import threading
+from service.memory import one_heap, resident_bytes
+
+one_heap()
+
+def take():
+    for _ in range(20):
+        blocks = [bytearray(b"x") * 65_536 for _ in range(1_000)]
+        del blocks
+
+thread = threading.Thread(target=take)
+thread.start()
+thread.join()
+kept = resident_bytes()
+take()
+assert resident_bytes() < kept + 10_000_000
+"""
+)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
+def _run(program: str) -> None:
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_freed_memory_between_what_is_in_use_goes_back():
     """While the block runs, again and again; afterwards nothing of it is left."""
-    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60)
+    _run(GIVES_BACK)
+
+
+def test_what_one_thread_has_freed_another_one_takes():
+    """Memory that is kept is not kept once for each thread."""
+    _run(ONE_HEAP)

@@ -11,6 +11,7 @@ from service.recognizers.context import LONGEST_WINDOW_S
 from service.recognizers.whisper_final import FinalDecoder
 from service.recognizers.whisper_interim import InterimDecoder
 from service.recognizers.whisper_load import load_model, parse_options, segment_encoder
+from service.recognizers.whisper_memory import loading
 from service.recognizers.whisper_model import WhisperModel
 from service.recognizers.whisper_segments import GrowingSegmentEncoder, SegmentEncoder
 
@@ -33,8 +34,9 @@ def load(
         ModelUnavailableError: says what to install, download or write instead.
     """
     chosen = parse_options(options)
-    model = load_model(spec_argument, chosen, threads, decodes)
-    segments = segment_encoder(model, spec_argument, chosen, threads)
+    with loading():
+        model = load_model(spec_argument, chosen, threads, decodes)
+        segments = segment_encoder(model, spec_argument, chosen, threads)
     language = chosen.language or model.languages[0]
     return WhisperRecognizer(model, segments, language, chosen.beam_size)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,7 +103,6 @@ class WhisperModel:
         Raises:
             RuntimeError: the folder's contents are not a model.
         """
-        _keep_freed_memory()
         loaded = faster_whisper.WhisperModel(
             path,
             device=device,
@@ -252,21 +250,3 @@ def _keep_no_words(vocabulary: tokenizers.Tokenizer) -> None:
     resize = getattr(vocabulary.model, "_resize_cache", None)
     if resize is not None:
         resize(0)
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep memory that is freed, for the next decode wants it again.
-
-    Otherwise each encode maps and unmaps over 100 MB and spends a third of its CPU time
-    in page faults (measured: 0.275 against 0.173 CPU-seconds). All threads share it: with
-    an arena for each, two workers held 598 to 618 MB after 220 decodes, with one 483 to
-    487 MB, for as much CPU time.
-    """
-    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # M_... of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return  # Not glibc.
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, 1 << 29)
-    mallopt(arena_max, 1)

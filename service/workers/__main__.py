@@ -5,6 +5,7 @@ python -m service.workers TASK
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import traceback
@@ -17,7 +18,7 @@ from typing import NoReturn
 import structlog
 
 from service.core.hypothesis import Hypothesis, Samples, Window
-from service.memory import giving_back, resident_bytes
+from service.memory import giving_back, offer_equal_pages, one_heap, resident_bytes
 from service.process import ExitStatus, exit_now
 from service.recognizers import registry
 from service.recognizers.base import (
@@ -134,6 +135,7 @@ def main(task: Task) -> ExitStatus:
     """Serve until the server has no more use for it."""
     ignore_stop_signals()
     die_with_parent()
+    one_heap()
     lines = configure_logging(task.log_level, task.log_format)
     control = Connection(task.control)
     if control.poll():
@@ -167,6 +169,10 @@ def _load(task: Task) -> tuple[Recognizer, int]:
     recognizer = registry.load(registry.parse_spec(task.spec), task.threads, task.decodes)
     grown_bytes = max(0, resident_bytes() - before_bytes)
     warm_up(recognizer)
+    # What is there now stays, as in the server.
+    gc.collect()
+    gc.freeze()
+    offer_equal_pages()
     return recognizer, grown_bytes
 
 
