@@ -177,9 +177,8 @@ async def watch(options: argparse.Namespace) -> Sizes:
 
         # Also what there is when somebody has had enough.
         with suppress(asyncio.CancelledError):
-            async for _ in rounds(options.warm_minutes, is_paced=False):
-                pass
-            print(f"warm after {next(numbers)} rounds", flush=True)
+            warming = [at_s async for at_s in rounds(options.warm_minutes, is_paced=False)]
+            print(f"warm after {len(warming)} rounds", flush=True)
             async for at_s in rounds(options.minutes, is_paced=not options.fast):
                 await sizes.take(running, at_s)
                 if len(sizes.at_s) % 10 == 1:

@@ -8,8 +8,9 @@ throughput: audio decoded in a second, by finals of windows of 10 s, with as man
 as decodes may run; without network. A server's own process with one decode, the same in one
 worker, and on all cores both ways; in turns, medians of the rounds. The cores that were used say
 whether the machine was free.
-memory: of a server that has decoded, with no worker and with some; what processes share counts
-once, and beside it what is each process's own.
+memory: of a server that is ready, and that has decoded, with no worker and with some; what
+processes share counts once, and beside it what is each process's own. Where the system is to find
+equal pages (KSM), it needs time: --rest 300.
 lag: by how much a server's event loop is late while streams keep all decodes busy.
 """
 
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.support import RATE_HZ, ROOT, Clip, own_server, read_clips
+from benchmarks.support import RATE_HZ, ROOT, Clip, Server, own_server, read_clips
 from client.stream import Client, RecognitionStream, StreamingConfig
 from service.core.hypothesis import DecodeOptions, Window
 from service.recognizers import registry
@@ -127,16 +128,21 @@ def throughput(spec: str, cores: int, rounds: int, windows: int) -> None:
         )
 
 
-def memory(spec: str, counts: Sequence[int]) -> None:
+def memory(spec: str, counts: Sequence[int], rest_s: float) -> None:
     """Print a line for each number of workers."""
     for count in counts:
         with own_server("--model", spec, "--workers", str(count)) as server:
+            time.sleep(rest_s)
+            ready = _memory(server)
             asyncio.run(_keep_busy(server.address, count or 1, 0.0))
-            processes = (server.process, *server.process.children())
-            sizes = [process.memory_full_info() for process in processes]
-        own = ", ".join(f"{size.uss / 1e6:.0f}" for size in sizes)
-        total = sum(size.pss for size in sizes)
-        print(f"workers {count}: {total / 1e6:5.0f} MB, of which each process's own: {own}")
+            print(f"workers {count}: ready {ready}; has decoded {_memory(server)}", flush=True)
+
+
+def _memory(server: Server) -> str:
+    processes = (server.process, *server.process.children())
+    sizes = [process.memory_full_info() for process in processes]
+    own = ", ".join(f"{size.uss / 1e6:.0f}" for size in sizes)
+    return f"{sum(size.pss for size in sizes) / 1e6:.0f} MB, of which each process's own: {own}"
 
 
 def lag(spec: str, counts: Sequence[int], seconds: float) -> None:
@@ -214,12 +220,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--windows", type=int, default=16, help="a round (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="of lag (default: %(default)s)")
+    parser.add_argument("--rest", type=float, default=0, help="s before memory is measured")
     options = parser.parse_args()
     match options.figure:
         case "throughput":
             throughput(options.model, options.cores, options.rounds, options.windows)
         case "memory":
-            memory(options.model, range(options.cores + 1))
+            memory(options.model, range(options.cores + 1), options.rest)
         case _:
             lag(options.model, (0, options.cores), options.seconds)
 

@@ -128,7 +128,7 @@ RESTRICTED = {
     # libdeepspeech is a C library; whoever may load one is who may know it.
     "ctypes": (
         "service.recognizers.deepspeech*",
-        "service.recognizers.whisper_model",
+        "service.recognizers.whisper_memory",
         "service.workers.lifetime",
         "service.memory",
     ),
