@@ -10,7 +10,7 @@ from service.recognizers.base import LEAST_SAMPLES
 from service.recognizers.context import LONGEST_WINDOW_S
 from service.recognizers.whisper_final import FinalDecoder
 from service.recognizers.whisper_interim import InterimDecoder
-from service.recognizers.whisper_load import load_model, parse_options, segment_encoder
+from service.recognizers.whisper_load import load_model, parse_options, segment_encoder, try_out
 from service.recognizers.whisper_memory import loading
 from service.recognizers.whisper_model import WhisperModel
 from service.recognizers.whisper_segments import GrowingSegmentEncoder, SegmentEncoder
@@ -37,6 +37,7 @@ def load(
     with loading():
         model = load_model(spec_argument, chosen, threads, decodes)
         segments = segment_encoder(model, spec_argument, chosen, threads)
+    try_out(model, segments)
     language = chosen.language or model.languages[0]
     return WhisperRecognizer(model, segments, language, chosen.beam_size)
 

@@ -31,6 +31,7 @@ from service.recognizers.guards import (
     without_loops,
 )
 from service.recognizers.whisper_model import (
+    WIDE_BEAM_SIZE,
     Decoded,
     Encoded,
     Prompt,
@@ -137,7 +138,7 @@ class FinalDecoder:
         ):
             return None
         if self._is_doubtful(decoded):
-            other = self._decode(encoded, samples, beam_size=5, no_repeat_ngram_size=4)
+            other = self._decode(encoded, samples, beam_size=WIDE_BEAM_SIZE, no_repeat_ngram_size=4)
             decoded = self._without_loops(self._better(decoded, other))
         if not has_words(self._model.text(decoded.tokens)):
             return None
@@ -217,8 +218,8 @@ class FinalDecoder:
             heard.encoded,
             Prompt(self._language, heard.prefix),
             most_tokens=len(heard.decoded.tokens) + TOKENS_BESIDE,
-            beam_size=max(5, count),
-            hypotheses=max(5, count),
+            beam_size=max(WIDE_BEAM_SIZE, count),
+            hypotheses=max(WIDE_BEAM_SIZE, count),
         )
         best = self._text(heard.decoded)
         others: dict[str, float] = {}

@@ -16,10 +16,11 @@ import numpy as np
 # download_model of the same module shows no progress.
 from faster_whisper.utils import _MODELS as SIZES
 
+from service.core.hypothesis import SAMPLE_RATE_HZ
 from service.recognizers import hub
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.whisper_encoder import Encoder
-from service.recognizers.whisper_model import WhisperModel
+from service.recognizers.whisper_model import WIDE_BEAM_SIZE, Prompt, WhisperModel
 from service.recognizers.whisper_segments import SegmentEncoder, WindowEncoder
 from service.recognizers.whisper_states import StatesEncoder
 from service.recognizers.whisper_weights import read_tensors
@@ -173,6 +174,20 @@ def segment_encoder(
                 f"encoder=states: {error}; leave it out, or write encoder=windows"
             ) from error
         return WindowEncoder(model)
+
+
+def try_out(model: WhisperModel, segments: SegmentEncoder) -> None:
+    """Decode in the ways that are rare as well.
+
+    What libraries map and compile for a way of decoding they keep. Otherwise memory would grow by
+    4 MB at the first beam search, hours after the start, and who was heard then would wait.
+    """
+    silence = np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)
+    encoded = segments.behind(silence, (), None).whole
+    language = model.languages[0]
+    for beam_size in (1, WIDE_BEAM_SIZE):
+        model.decode(encoded, Prompt(language), most_tokens=1, beam_size=beam_size)
+    model.align(encoded, language, model.tokens("yes"))
 
 
 def own_encoder(spec_argument: str, threads: int, most_bytes: float = math.inf) -> Encoder | None:

@@ -22,6 +22,8 @@ FULL_WINDOW_S: Final = 30
 """The window that the model was trained on."""
 MOST_TOKENS: Final = 224
 """Half the decoder's 448 positions: as much text as Whisper was trained to write at once."""
+WIDE_BEAM_SIZE: Final = 5
+"""At least, where something else than the most probable text is looked for."""
 DEFAULT_LANGUAGE: Final = "en"
 
 _FRAME_SAMPLES: Final = 160
