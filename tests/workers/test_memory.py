@@ -47,5 +47,7 @@ def test_weights_of_whisper_are_offered_and_alike():
     try:
         first, second = map(_offered_pages, watched.wait_for(lambda pids: len(pids) == 2))
         assert mmap.PAGESIZE * len(first & second) >= WEIGHTS_BYTES
+    except PermissionError:
+        pytest.skip("this system does not let a process read its children's memory")
     finally:
         recognizer.close()
