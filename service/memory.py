@@ -86,7 +86,7 @@ def offer_equal_pages() -> None:
 
 @contextmanager
 def giving_back(interval_s: float = GIVE_BACK_S) -> Iterator[None]:
-    """Do so now and again and again, from a thread of its own, while the block runs."""
+    """Give back at once and at intervals, from a thread of its own, while the block runs."""
     ended = threading.Event()
 
     def run() -> None:

@@ -37,7 +37,7 @@ def load(
     with loading():
         model = load_model(spec_argument, chosen, threads, decodes)
         segments = segment_encoder(model, spec_argument, chosen, threads)
-    try_out(model, segments)
+    try_out(model, segments, spec_argument)
     language = chosen.language or model.languages[0]
     return WhisperRecognizer(model, segments, language, chosen.beam_size)
 

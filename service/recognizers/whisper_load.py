@@ -176,18 +176,24 @@ def segment_encoder(
         return WindowEncoder(model)
 
 
-def try_out(model: WhisperModel, segments: SegmentEncoder) -> None:
+def try_out(model: WhisperModel, segments: SegmentEncoder, spec_argument: str) -> None:
     """Decode in the ways that are rare as well.
 
     What libraries map and compile for a way of decoding they keep. Otherwise memory would grow by
     4 MB at the first beam search, hours after the start, and who was heard then would wait.
+
+    Raises:
+        ModelUnavailableError: the model cannot decode here.
     """
     silence = np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)
-    encoded = segments.behind(silence, (), None).whole
     language = model.languages[0]
-    for beam_size in (1, WIDE_BEAM_SIZE):
-        model.decode(encoded, Prompt(language), most_tokens=1, beam_size=beam_size)
-    model.align(encoded, language, model.tokens("yes"))
+    try:
+        encoded = segments.behind(silence, (), None).whole
+        for beam_size in (1, WIDE_BEAM_SIZE):
+            model.decode(encoded, Prompt(language), most_tokens=1, beam_size=beam_size)
+        model.align(encoded, language, model.tokens("yes"))
+    except (RuntimeError, ValueError) as error:
+        raise ModelUnavailableError(load_problem(_folder(spec_argument), error)) from error
 
 
 def own_encoder(spec_argument: str, threads: int, most_bytes: float = math.inf) -> Encoder | None:

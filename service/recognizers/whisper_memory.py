@@ -19,7 +19,7 @@ def loading() -> Iterator[None]:
     """Load weights while the block runs, and decode after it.
 
     Weights lie in mappings of their own: what loading took beside them is given back at once, and
-    processes that load the same find it on pages that are alike (``service.memory``).
+    processes with the same weights hold them on pages that are alike (``service.memory``).
 
     What decodes free is kept, for the next one wants it again. Otherwise each encode maps and
     unmaps over 100 MB and spends a third of its CPU time in page faults (measured: 0.275 against
