@@ -16,8 +16,6 @@ nobody else can allocate meanwhile."""
 
 _ARENA_MAX: Final = -8
 """M_ARENA_MAX of malloc.h."""
-_MERGEABLE: Final = 12
-"""MADV_MERGEABLE of madvise(2)."""
 
 
 def resident_bytes() -> int:
@@ -64,26 +62,6 @@ def give_back() -> None:
     _of_libc("malloc_trim", 0)
 
 
-def offer_equal_pages() -> None:
-    """Have the system keep pages once that are equal in several processes which say so.
-
-    What is mapped now and belongs to no file, as weights that their library has converted;
-    not the heap, where audio and texts will lie. Linux merges them where KSM runs
-    (``/sys/kernel/mm/ksm/run``), some minutes after, and parts them again when they are written
-    to. Does nothing elsewhere.
-    """
-    try:
-        mappings = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    for mapping in mappings:
-        # Address range, permissions, offset, device, inode, and a path if it has one.
-        addresses, permissions, _, _, _, *path = mapping.split(maxsplit=5)
-        if permissions == "rw-p" and not path:
-            begin, end = (int(address, 16) for address in addresses.split("-"))
-            _of_libc("madvise", ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MERGEABLE)
-
-
 @contextmanager
 def giving_back(interval_s: float = GIVE_BACK_S) -> Iterator[None]:
     """Give back at once and at intervals, from a thread of its own, while the block runs."""
@@ -103,7 +81,7 @@ def giving_back(interval_s: float = GIVE_BACK_S) -> Iterator[None]:
         thread.join()
 
 
-def _of_libc(name: str, *arguments: int | ctypes.c_void_p | ctypes.c_size_t) -> None:
+def _of_libc(name: str, *arguments: int) -> None:
     try:
         function = getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):

@@ -6,6 +6,7 @@ python -m service.workers TASK
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import traceback
@@ -18,7 +19,7 @@ from typing import NoReturn
 import structlog
 
 from service.core.hypothesis import Hypothesis, Samples, Window
-from service.memory import giving_back, offer_equal_pages, one_heap, resident_bytes
+from service.memory import giving_back, one_heap, resident_bytes
 from service.process import ExitStatus, exit_now
 from service.recognizers import registry
 from service.recognizers.base import (
@@ -48,6 +49,7 @@ from service.workers.messages import (
     fault_of,
     released,
 )
+from service.workers.weights import hold_once
 
 log = structlog.get_logger()
 
@@ -172,7 +174,9 @@ def _load(task: Task) -> tuple[Recognizer, int]:
     # What is there now stays, as in the server.
     gc.collect()
     gc.freeze()
-    offer_equal_pages()
+    if task.weights is not None:
+        grown_bytes = max(0, grown_bytes - hold_once(task.weights))
+        os.close(task.weights)
     return recognizer, grown_bytes
 
 

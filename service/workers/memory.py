@@ -1,8 +1,10 @@
-"""Memory that the server and a worker share, for the samples of windows.
+"""Files in memory that processes share: the samples of windows, and weights.
 
-It has no name, so that nothing can be left behind, whoever is killed: it is gone with the last
-process that holds it. Each window is written whole: even the longest one, 28 s, is copied in
-0.3 ms, and what a worker has heard before need not be known.
+They have no name, so that nothing can be left behind, whoever is killed: they are gone with the
+last process that holds them.
+
+Windows are written whole: even the longest one, 28 s, is copied in 0.3 ms, and what a worker has
+heard before need not be known.
 """
 
 from __future__ import annotations
@@ -56,6 +58,16 @@ class NamelessFile:
     def __del__(self) -> None:
         """Close the file of a worker that never became ready."""
         self.close()
+
+
+def weights_file() -> NamelessFile | None:
+    """Make the file of ``weights``; None where the system has none that can be sealed."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return NamelessFile(os.memfd_create("weights", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+    except OSError:
+        return None
 
 
 def write(lane: Samples, window: Window) -> None:

@@ -35,6 +35,8 @@ class Task:
     """File descriptor. The worker says what it has loaded; it is sent its lanes, as ``lanes``
     says, and is told from then on which streams are over and what it may forget, each by its
     number, from ``release``."""
+    weights: int | None = None
+    """File descriptor, where what is loaded is held once for all workers, see ``weights``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Loaded:
 
     capabilities: Capabilities
     memory_bytes: int
-    """By which loading it made the worker grow."""
+    """By which loading it made the worker grow, without what others held before."""
     settled_options: Mapping[str, str]
     """What was measured and chosen; the next worker is to take it as it is."""
 

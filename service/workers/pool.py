@@ -14,6 +14,7 @@ import structlog
 
 from service.engine.refusals import WorkerFailedError
 from service.recognizers.base import ModelUnavailableError
+from service.workers.memory import weights_file
 from service.workers.messages import Loaded
 from service.workers.roster import Roster
 from service.workers.worker import Launch, Worker
@@ -50,8 +51,9 @@ class WorkerPool:
     def __init__(self, model: str, launch: Launch, size: int, roster: Roster) -> None:
         """Start them; returns when all are ready.
 
-        One loads the model before the others: it may have to download it, and what it measures
-        in order to choose from is taken by the others as it was found.
+        One loads the model before the others: it may have to download it, what it measures in
+        order to choose from is taken by the others as it was found, and what they have loaded
+        as well they hold where it does.
 
         Raises:
             ModelUnavailableError: one cannot load the model.
@@ -66,6 +68,7 @@ class WorkerPool:
         self._past_batch_sizes: Counter[int] = Counter()
         # Each worker has a thread that starts it and outlives it, see ``lifetime``.
         self._keepers: list[threading.Thread] = []
+        self._weights = weights_file() if size > 1 else None
         self._first: Future[Loaded] = Future()
         """What the first one has loaded; all that come later are held to it."""
         try:
@@ -128,6 +131,8 @@ class WorkerPool:
             worker.end()
         for keeper in self._keepers:
             keeper.join()
+        if self._weights is not None:
+            self._weights.close()
 
     def _choice(self, home: Worker | None) -> Worker:
         usable = [worker for worker in self._ready if worker.is_usable]
@@ -176,7 +181,7 @@ class WorkerPool:
             if self._closing.is_set():
                 raise ModelUnavailableError("the server is stopping")
             try:
-                worker = Worker(self._launch, seat)
+                worker = Worker(self._launch, seat, self._weights)
             except OSError as error:
                 raise ModelUnavailableError(
                     f"no process could be started for model {self._model}: {error}"

@@ -21,6 +21,7 @@ from service.engine.refusals import WorkerFailedError
 from service.recognizers.base import ModelUnavailableError
 from service.workers import lanes, memory
 from service.workers.lanes import Lane
+from service.workers.memory import NamelessFile
 from service.workers.messages import (
     ANSWER,
     DECODE,
@@ -83,10 +84,15 @@ class Worker:
     under a thread that still waits there.
     """
 
-    def __init__(self, launch: Launch, number: int) -> None:
+    def __init__(self, launch: Launch, number: int, weights: NamelessFile | None) -> None:
         """Start the process; it loads its model meanwhile.
 
         On Linux it is killed when the calling thread ends, see ``lifetime``.
+
+        Args:
+            launch: How.
+            number: Of the worker, for its log.
+            weights: Where it holds what other workers of the model hold as well.
         """
         self._launch = launch
         self._numbers = count()
@@ -109,6 +115,7 @@ class Worker:
             log_level=launch.log_level,
             log_format=launch.log_format,
             control=control.fileno(),
+            weights=None if weights is None else weights.fileno(),
         )
         try:
             self._process = _start(task)
@@ -290,5 +297,5 @@ def _start(task: Task) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         # Standard output is the server's, and read by programs.
         stdout=STANDARD_ERROR,
-        pass_fds=(task.control,),
+        pass_fds=(task.control,) if task.weights is None else (task.control, task.weights),
     )

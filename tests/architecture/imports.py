@@ -130,6 +130,7 @@ RESTRICTED = {
         "service.recognizers.deepspeech*",
         "service.recognizers.whisper_memory",
         "service.workers.lifetime",
+        "service.workers.weights",
         "service.memory",
     ),
     "torch": ("service.recognizers.transformers*",),
