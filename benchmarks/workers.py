@@ -9,8 +9,7 @@ as decodes may run; without network. A server's own process with one decode, the
 worker, and on all cores both ways; in turns, medians of the rounds. The cores that were used say
 whether the machine was free.
 memory: of a server that is ready, and that has decoded, with no worker and with some; what
-processes share counts once, and beside it what is each process's own. Where the system is to find
-equal pages (KSM), it needs time: --rest 300.
+processes share counts once, and beside it what is each process's own.
 lag: by how much a server's event loop is late while streams keep all decodes busy.
 """
 
@@ -128,11 +127,10 @@ def throughput(spec: str, cores: int, rounds: int, windows: int) -> None:
         )
 
 
-def memory(spec: str, counts: Sequence[int], rest_s: float) -> None:
+def memory(spec: str, counts: Sequence[int]) -> None:
     """Print a line for each number of workers."""
     for count in counts:
         with own_server("--model", spec, "--workers", str(count)) as server:
-            time.sleep(rest_s)
             ready = _memory(server)
             asyncio.run(_keep_busy(server.address, count or 1, 0.0))
             print(f"workers {count}: ready {ready}; has decoded {_memory(server)}", flush=True)
@@ -220,13 +218,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--windows", type=int, default=16, help="a round (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="of lag (default: %(default)s)")
-    parser.add_argument("--rest", type=float, default=0, help="s before memory is measured")
     options = parser.parse_args()
     match options.figure:
         case "throughput":
             throughput(options.model, options.cores, options.rounds, options.windows)
         case "memory":
-            memory(options.model, range(options.cores + 1), options.rest)
+            memory(options.model, range(options.cores + 1))
         case _:
             lag(options.model, (0, options.cores), options.seconds)
 

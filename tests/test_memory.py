@@ -11,10 +11,10 @@ import pytest
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
 
 KEEPS_FREED = """
-from service.recognizers.whisper_memory import loading
+from service.recognizers.allocation import loading
 
 # As the default recognizer has it.
-with loading():
+with loading(256 << 20):
     pass
 """
 

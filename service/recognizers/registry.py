@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from service.recognizers.allocation import loading
 from service.recognizers.base import ModelUnavailableError, Recognizer
 
 
@@ -54,7 +55,8 @@ def load(spec: ModelSpec, threads: int, decodes: int) -> Recognizer:
     Raises:
         ModelUnavailableError: it cannot be loaded; says what to install or download.
     """
-    return KINDS[spec.kind](spec, threads, decodes)
+    with loading():
+        return KINDS[spec.kind](spec, threads, decodes)
 
 
 def _whisper(spec: ModelSpec, threads: int, decodes: int) -> Recognizer:

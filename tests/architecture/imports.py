@@ -25,6 +25,7 @@ ALLOWED_OURS = {
     "service.recognizers.context": ("service.core",),
     "service.recognizers.guards": ("service.core",),
     "service.recognizers.batching": (),
+    "service.recognizers.allocation": (),
     "service.recognizers.hub": ("service.core", "service.recognizers.base"),
     "service.recognizers.doubt": (),
     "service.recognizers.warming": ("service.core", "service.recognizers.base"),
@@ -32,6 +33,7 @@ ALLOWED_OURS = {
     # An engine may be spread over files that begin with its name.
     "service.recognizers.{engine}*": (
         "service.core",
+        "service.recognizers.allocation",
         "service.recognizers.base",
         "service.recognizers.batching",
         "service.recognizers.context",
@@ -128,7 +130,7 @@ RESTRICTED = {
     # libdeepspeech is a C library; whoever may load one is who may know it.
     "ctypes": (
         "service.recognizers.deepspeech*",
-        "service.recognizers.whisper_memory",
+        "service.recognizers.allocation",
         "service.workers.lifetime",
         "service.workers.weights",
         "service.memory",

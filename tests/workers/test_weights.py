@@ -33,7 +33,7 @@ WEIGHTS_BYTES = 69_000_000
 HOLDS = """
 import resource, sys
 import numpy as np
-from service.recognizers.whisper_memory import loading
+from service.recognizers.allocation import loading
 from service.workers.weights import hold_once
 
 descriptor, seed, *limit = map(int, sys.argv[1:])
