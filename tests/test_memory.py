@@ -59,9 +59,28 @@ assert resident_bytes() < kept + 10_000_000
 """
 )
 
+KEEPS_THE_MOST = """
+import sys
+from service.recognizers.allocation import loading
+from service.memory import resident_bytes
 
-def _run(program: str) -> None:
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+def is_kept(size_bytes):
+    block = bytearray(b"x") * size_bytes
+    full = resident_bytes()
+    del block
+    return resident_bytes() > full - size_bytes // 2
+
+for kept_mb in map(int, sys.argv[1:]):
+    with loading(kept_mb << 20):
+        assert not is_kept(1_000_000), "what loading takes and frees is not given back"
+most_bytes = max(map(int, sys.argv[1:])) << 20
+assert is_kept(most_bytes // 2)
+assert not is_kept(most_bytes * 2)
+"""
+
+
+def _run(program: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True, timeout=60)
 
 
 def test_freed_memory_between_what_is_in_use_goes_back():
@@ -72,3 +91,9 @@ def test_freed_memory_between_what_is_in_use_goes_back():
 def test_what_one_thread_has_freed_another_one_takes():
     """Memory that is kept is not kept once for each thread."""
     _run(ONE_HEAP)
+
+
+@pytest.mark.parametrize("kept_mb", [("32",), ("128", "32"), ("32", "128")])
+def test_the_most_that_a_model_wants_kept_is_kept(kept_mb: tuple[str, ...]):
+    """Whichever model is loaded last, the decodes of none become slower by it."""
+    _run(KEEPS_THE_MOST, *kept_mb)
