@@ -126,8 +126,8 @@ def _held(pid: int) -> Counter[str]:
     for line in Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8").splitlines():
         if found := re.fullmatch(r"(\w+): +(\d+) kB", line):
             sums[found[1]] += 1024 * int(found[2]) * is_weights
-        else:
-            is_weights = "/memfd:weights" in line or (is_weights and ":" in line.split()[0])
+        elif not re.match(r"\w+:", line):
+            is_weights = "/memfd:weights" in line
     return sums
 
 
