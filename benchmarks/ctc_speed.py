@@ -1,6 +1,6 @@
 """What a CTC model of wav2vec2-base's size costs, in each precision, weights drawn by chance.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.ctc_speed [--seconds 4]
+    OMP_NUM_THREADS=1 python -m benchmarks.ctc_speed [--seconds 4] [--precisions auto ...]
 
 Told are audio seconds per CPU second: of the model in fp32 as transformers' pipeline runs it,
 behind the recognizer in each precision, and of 1, 2, 4 and 8 equally long windows at once. All
@@ -24,6 +24,7 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC
 
 from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Window
 from service.recognizers.registry import load, parse_spec
+from service.recognizers.transformers_options import PRECISIONS
 from tests.recognizers.tiny_ctc import write_checkpoint
 
 BASE = {
@@ -35,7 +36,6 @@ BASE = {
     "num_conv_pos_embeddings": 128,
     "num_conv_pos_embedding_groups": 16,
 }
-PRECISIONS = ("fp32", "bf16")
 BATCHES = (1, 2, 4, 8)
 ROUNDS = 5
 
@@ -70,7 +70,9 @@ def main() -> None:
     """Measure one length."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=4.0)
-    seconds: float = parser.parse_args().seconds
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "auto"])
+    arguments = parser.parse_args()
+    seconds: float = arguments.seconds
     chance = np.random.default_rng(0)
     windows = chance.normal(0, 0.05, (max(BATCHES), round(seconds * SAMPLE_RATE_HZ)))
     windows = windows.astype(np.float32)
@@ -80,8 +82,10 @@ def main() -> None:
         first = "transformers, fp32"
         ways: dict[str, Callable[[], object]] = {first: _pipeline(folder, windows[0])}
         heard_s = {first: seconds}
-        for precision in PRECISIONS:
-            recognizer = load(parse_spec(f"transformers:{folder}?precision={precision}"), 1, 1)
+        for asked in arguments.precisions:
+            recognizer = load(parse_spec(f"transformers:{folder}?precision={asked}"), 1, 1)
+            chosen = recognizer.model.precision
+            precision = chosen if asked == chosen else f"{asked}: {chosen}"
             stream = recognizer.open_stream(DecodeOptions())
             name = f"recognizer, {precision}"
             ways[name] = lambda stream=stream: stream.final(Window(windows[0]))
@@ -96,7 +100,7 @@ def main() -> None:
     speeds = {name: heard_s[name] / spent_s[name] for name in ways}
     for name, speed in speeds.items():
         print(
-            f"{name:20} {speed:5.1f} audio seconds per CPU second, "
+            f"{name:28} {speed:5.1f} audio seconds per CPU second, "
             f"{speed / speeds[first]:.2f} times the first"
         )
 

@@ -13,8 +13,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only 
 KEEPS_FREED = """
 from service.recognizers.allocation import loading
 
-# As the default recognizer has it.
-with loading(256 << 20):
+with loading():
     pass
 """
 
@@ -59,9 +58,8 @@ assert resident_bytes() < kept + 10_000_000
 """
 )
 
-KEEPS_THE_MOST = """
-import sys
-from service.recognizers.allocation import loading
+KEEPS_WHAT_DECODES_FREE = """
+from service.recognizers.allocation import KEPT_BYTES, loading
 from service.memory import resident_bytes
 
 def is_kept(size_bytes):
@@ -70,17 +68,16 @@ def is_kept(size_bytes):
     del block
     return resident_bytes() > full - size_bytes // 2
 
-for kept_mb in map(int, sys.argv[1:]):
-    with loading(kept_mb << 20):
+for _ in range(2):
+    with loading():
         assert not is_kept(1_000_000), "what loading takes and frees is not given back"
-most_bytes = max(map(int, sys.argv[1:])) << 20
-assert is_kept(most_bytes // 2)
-assert not is_kept(most_bytes * 2)
+assert is_kept(KEPT_BYTES // 2)
+assert not is_kept(KEPT_BYTES * 2)
 """
 
 
-def _run(program: str, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-c", program, *arguments], check=True, timeout=60)
+def _run(program: str) -> None:
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_freed_memory_between_what_is_in_use_goes_back():
@@ -93,7 +90,6 @@ def test_what_one_thread_has_freed_another_one_takes():
     _run(ONE_HEAP)
 
 
-@pytest.mark.parametrize("kept_mb", [("32",), ("128", "32"), ("32", "128")])
-def test_the_most_that_a_model_wants_kept_is_kept(kept_mb: tuple[str, ...]):
-    """Whichever model is loaded last, the decodes of none become slower by it."""
-    _run(KEEPS_THE_MOST, *kept_mb)
+def test_what_decodes_free_is_kept_for_the_next():
+    """Also behind another model that is loaded; what loading frees is given back each time."""
+    _run(KEEPS_WHAT_DECODES_FREE)

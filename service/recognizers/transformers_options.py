@@ -11,9 +11,10 @@ import torch
 
 from service.recognizers.base import ModelUnavailableError
 from service.recognizers.batching import MOST_WAIT_S
+from service.recognizers.transformers_precision import INT8, TYPES
 
 DEVICES: Final = ("cpu", "cuda")
-PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS: Final = ("auto", *TYPES)
 WEIGHTS: Final = ("safetensors", "any")
 MOST_THREADS: Final = 256
 MOST_CONTEXT_S: Final = 15.0
@@ -33,8 +34,8 @@ class TransformersOptions:
     device: str = "cpu"
     """cpu or cuda."""
     precision: str = "auto"
-    """Number format of the weights. auto measures at start-up and takes the fastest that
-    leaves the text of a calibration clip unchanged."""
+    """Number format of the computation, one of PRECISIONS. auto measures at start-up and takes
+    the fastest that leaves the text of a calibration clip unchanged."""
     threads: int = 0
     """CPU threads of one decode; 0 leaves it to the server."""
     language: str = ""
@@ -144,6 +145,8 @@ def parse_options(options: Mapping[str, str]) -> TransformersOptions:
         wrong.append(f"device='cuda', but {_why_no_gpu()}; leave device out to compute on the CPU")
     if chosen.graphs and chosen.device != "cuda":
         wrong.append("graphs=1 are graphs of CUDA; they need device=cuda")
+    if chosen.precision in INT8 and chosen.device != "cpu":
+        wrong.append(f"precision={chosen.precision!r} is for device=cpu; leave precision out")
     if wrong:
         raise ModelUnavailableError(
             f"options of transformers: {'; '.join(wrong)}. Options are: {', '.join(known)}"

@@ -12,15 +12,30 @@ import numpy as np
 import soundfile
 import torch
 
-from service.core.hypothesis import Samples
+from service.core.hypothesis import SAMPLE_RATE_HZ, Samples
 from service.recognizers.base import ModelUnavailableError
+from service.recognizers.transformers_int8 import to_int8
 
-TYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-CANDIDATES: Final = {"cpu": ("bf16",), "cuda": ("bf16", "fp16")}
+TYPES: Final = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,
+    "int8_bf16": torch.bfloat16,
+}
+"""By name of precision; of those with int8, what is not in linear layers has this type."""
+INT8: Final = ("int8", "int8_bf16")
+CANDIDATES: Final = {"cpu": ("bf16", "int8", "int8_bf16"), "cuda": ("bf16", "fp16")}
 """What is tried beside fp32. CPUs compute in fp16 no faster than in fp32."""
 CLIP: Final = Path(__file__).with_name("transformers_calibration.flac")
 """A synthesized sentence of 3.5 s at 16 kHz."""
+GLANCE_SAMPLES: Final = SAMPLE_RATE_HZ // 2
+"""What is measured first. Processors without bf16 take seven times as long in it as in fp32."""
+HOPELESS: Final = 2.0
+"""So many times as long as in fp32, a precision is not measured any further."""
 ROUNDS: Final = 3
+ENOUGH_S: Final = 1.0
+"""Of rounds in all; with models so slow that one takes that long, one tells enough."""
 
 
 def prepare(
@@ -48,7 +63,7 @@ def prepare(
         model = model.to(device)
         if precision == "auto":
             return _fastest(model, device, clip, transcribe)
-        model = model.to(TYPES[precision])
+        model = _convert(model, precision)
         # What an operation lacks shows here and not at the first stream.
         transcribe(model, clip)
     except torch.OutOfMemoryError as error:
@@ -70,6 +85,12 @@ def prepare(
     return model, precision
 
 
+def _convert(model: Any, precision: str) -> Any:  # noqa: ANN401
+    if precision in INT8:
+        to_int8(model)
+    return model.to(TYPES[precision])
+
+
 def _fastest(
     model: Any,  # noqa: ANN401
     device: str,
@@ -78,9 +99,18 @@ def _fastest(
 ) -> tuple[Any, str]:
     best, best_name = model, "fp32"
     text, best_s = _measure(model, clip, transcribe)
+    glance = clip[:GLANCE_SAMPLES]
+    _, glance_s = _measure(model, glance, transcribe)
+    hopeless = set()
     for name in CANDIDATES[device]:
+        if TYPES[name] in hopeless:
+            continue
         try:
-            other = copy.deepcopy(model).to(TYPES[name])
+            other = _convert(copy.deepcopy(model), name)
+            _, other_s = _measure(other, glance, transcribe, rounds=1)
+            if other_s > HOPELESS * glance_s:
+                hopeless.add(TYPES[name])
+                continue
             other_text, other_s = _measure(other, clip, transcribe)
         except RuntimeError:
             continue  # An operation lacks this format, or both copies do not fit.
@@ -91,17 +121,18 @@ def _fastest(
 
 def _measure(
     model: Any,  # noqa: ANN401
-    clip: Samples,
+    samples: Samples,
     transcribe: Callable[[Any, Samples], str],
+    rounds: int = ROUNDS,
 ) -> tuple[str, float]:
     """Return text and wall time, the first round not counted.
 
     Text is on the CPU, so that a GPU has done its work when the clock is read.
     """
-    text = transcribe(model, clip)
-    seconds = []
-    for _ in range(ROUNDS):
+    text = transcribe(model, samples)
+    seconds: list[float] = []
+    while len(seconds) < rounds and sum(seconds) < ENOUGH_S:
         begin_s = time.perf_counter()
-        transcribe(model, clip)
+        transcribe(model, samples)
         seconds.append(time.perf_counter() - begin_s)
     return text, min(seconds)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from service.core.capabilities import Capabilities
 from service.core.hypothesis import DecodeOptions, Hypothesis, Window
-from service.recognizers.allocation import loading
 from service.recognizers.base import LEAST_SAMPLES
 from service.recognizers.context import LONGEST_WINDOW_S
 from service.recognizers.whisper_final import FinalDecoder
@@ -16,9 +15,6 @@ from service.recognizers.whisper_model import WhisperModel
 from service.recognizers.whisper_segments import GrowingSegmentEncoder, SegmentEncoder
 
 MOST_ALTERNATIVES = 5
-KEPT_BYTES = 256 << 20
-"""More than any block of a decode has. Otherwise each encode maps and unmaps over 100 MB and spends
-a third of its CPU time in page faults (measured: 0.275 against 0.173 CPU-seconds)."""
 
 
 def load(
@@ -37,9 +33,8 @@ def load(
         ModelUnavailableError: says what to install, download or write instead.
     """
     chosen = parse_options(options)
-    with loading(KEPT_BYTES):
-        model = load_model(spec_argument, chosen, threads, decodes)
-        segments = segment_encoder(model, spec_argument, chosen, threads)
+    model = load_model(spec_argument, chosen, threads, decodes)
+    segments = segment_encoder(model, spec_argument, chosen, threads)
     try_out(model, segments, spec_argument)
     language = chosen.language or model.languages[0]
     return WhisperRecognizer(model, segments, language, chosen.beam_size)

@@ -101,6 +101,19 @@ def test_auto_precision_leaves_the_texts(clips):
     assert jiwer.wer(expected, heard) < 0.03
 
 
+@pytest.mark.parametrize("precision", ["int8", "int8_bf16"])
+def test_int8_leaves_the_texts(recognizer, clips, precision):
+    """Linear layers in 8 bits change hardly a word, and make no more of them wrong."""
+    rounded = load(parse_spec(f"transformers:{FOLDER}?precision={precision}"), 1, 1)
+    exact, heard = (
+        [_final(one, samples).text for _, samples in clips] for one in (recognizer, rounded)
+    )
+    assert jiwer.wer(exact, heard) < 0.03
+    texts = [text for text, _ in clips]
+    assert jiwer.wer(texts, heard) < jiwer.wer(texts, exact) + 0.01
+    rounded.close()
+
+
 def test_context_leaves_the_words_of_the_segment(clips):
     """With left context a final holds the segment's words, and none of those before it."""
     recognizer = load(parse_spec(f"transformers:{FOLDER}?precision=fp32&context_s=3"), 1, 1)

@@ -1,0 +1,81 @@
+"""Layers in 8 bits: how near they come, and what they do not depend on."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra 'transformers' is not installed")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from service.recognizers.transformers_int8 import (  # noqa: E402
+    MOST_VALUE,
+    MOST_WEIGHT,
+    ROWS,
+    Int8Linear,
+    to_int8,
+)
+
+
+def _layer(inputs: int, outputs: int, bias: bool = True) -> torch.nn.Linear:
+    torch.manual_seed(0)
+    return torch.nn.Linear(inputs, outputs, bias=bias)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=2),
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.booleans(),
+    st.floats(1e-6, 1e6),
+)
+@torch.inference_mode()
+def test_no_output_is_further_off_than_rounding_can_take_it(shape, inputs, outputs, bias, size):
+    """Each product is off by half a step of the weight and of the value at most, whatever they
+    are; also all of them at their largest, where 8 bits would overflow on some processors."""
+    layer = _layer(inputs, outputs, bias)
+    layer.weight[0] = layer.weight[0].abs().max()
+    values = size * torch.randn(*shape, inputs)
+    values[..., 0, :] = size
+    weight_step = layer.weight.abs().amax(dim=1) / MOST_WEIGHT
+    value_step = values.abs().amax(dim=-1, keepdim=True) / MOST_VALUE
+    bound = (
+        value_step / 2 * layer.weight.abs().sum(dim=1)
+        + values.abs().sum(dim=-1, keepdim=True) * weight_step / 2
+        + inputs * value_step * weight_step / 4
+    )
+    error = (Int8Linear(layer)(values) - layer(values)).abs()
+    assert (error <= bound * 1.001 + 1e-6 * size).all()
+
+
+@torch.inference_mode()
+def test_a_row_is_what_it_is_alone():
+    """Neighbours in the batch and in time, however loud, change no bit of it."""
+    layer = Int8Linear(_layer(96, 64))
+    values = torch.randn(3, ROWS + 7, 96) * torch.logspace(-3, 3, ROWS + 7)[:, None]
+    together = layer(values)
+    for window, row in ((0, 0), (1, ROWS - 1), (2, ROWS + 6)):
+        assert torch.equal(layer(values[window, row : row + 1]), together[window, row : row + 1])
+
+
+@torch.inference_mode()
+def test_silence_is_the_bias():
+    """Rows that are all 0, and no rows at all."""
+    layer = _layer(32, 16)
+    assert torch.allclose(Int8Linear(layer)(torch.zeros(1, 4, 32)), layer.bias.expand(1, 4, 16))
+    assert Int8Linear(layer)(torch.zeros(1, 0, 32)).shape == (1, 0, 16)
+
+
+@torch.inference_mode()
+def test_a_model_keeps_its_other_layers_and_its_dtype():
+    """Linear layers wherever they are in it, and nothing else."""
+    model = torch.nn.Sequential(
+        torch.nn.Conv1d(4, 4, 3), torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.GELU())
+    )
+    to_int8(model)
+    assert type(model[0]) is torch.nn.Conv1d
+    assert type(model[1][0]) is Int8Linear
+    values = torch.randn(1, 4, 10, dtype=torch.bfloat16)
+    assert model.to(torch.bfloat16)(values).dtype == torch.bfloat16
