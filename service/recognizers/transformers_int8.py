@@ -1,9 +1,14 @@
 """Linear layers as products of small whole numbers.
 
-Each output of a layer has one scale for its weights, of 8 bits, and each row that they are
-multiplied with (a frame) has its own, found anew each time. So nothing depends on what stands
-beside it in a batch, and what is quiet is not rounded to the few steps that the scale of something
-loud would leave it.
+Each output of a layer has one scale for its weights. Each row that they are multiplied with (a
+frame) has its own, and its own lowest value, found anew each time: values lie at all heights, most
+of them above nothing behind an activation, and a loud frame beside a quiet one would leave this
+one a few steps. So nothing depends on what stands beside it in a batch either.
+
+Values have 8 bits, weights 7: processors without VNNI add two products in 16 bits, where those of
+8 and 8 bits may overflow, and it is the values that are coarse. Of Whisper tiny.en, rounding
+values to 7 bits and weights to 8 moved the probabilities of tokens 8 times as far (Kullback-Leibler
+divergence), as did one range for all rows 3.5 times.
 
 Convolutions stay as they are: putting their rows together costs most of what the product saves.
 """
@@ -14,14 +19,10 @@ from typing import Any, Final, NoReturn
 
 import torch
 
-MOST_WEIGHT: Final = 127
-MOST_VALUE: Final = 63
-"""Values have 7 bits: processors without VNNI add two products in 16 bits, where those of 8 bits
-may overflow. So that all processors hear the same, none is given more."""
-ZERO: Final = 64
-"""The engine wants values without a sign; this one means 0."""
+MOST_WEIGHT: Final = 63
+MOST_VALUE: Final = 255
 LEAST_SCALE: Final = 1e-12
-"""Of weights or values that are all 0."""
+"""Of weights that are all 0 or values that are all the same."""
 ROWS: Final = 256
 """Of one product, so that what it computes with stays in the processor's cache."""
 
@@ -42,8 +43,10 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch has few types
         self._scales = (weight.abs().amax(dim=1) / MOST_WEIGHT).clamp_min(LEAST_SCALE)
         whole = torch.round(weight / self._scales[:, None]).to(torch.int8)
         self._packed = torch.ops.onednn.qlinear_prepack(whole, None)
+        self._sums = whole.sum(dim=1) * self._scales
+        """Of the weights as they are rounded: what a row of ones gives."""
         self._zeros = torch.zeros(self._outputs, dtype=torch.int32)
-        self._bias = None if linear.bias is None else linear.bias.detach()
+        self._bias = None if linear.bias is None else linear.bias.detach().clone()
 
     @property
     def weight(self) -> NoReturn:
@@ -61,25 +64,27 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch has few types
         return found.to(values.dtype).reshape(*values.shape[:-1], self._outputs)
 
     def _multiply(self, rows: torch.Tensor, found: torch.Tensor) -> None:
-        most = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
-        scales = (most / MOST_VALUE).clamp_min_(LEAST_SCALE)
-        # A half more, for what follows cuts off. No value needs the bit that would be the sign,
-        # and to int8 torch converts six times as fast.
-        whole = (rows * scales.reciprocal()).add_(ZERO + 0.5).to(torch.int8).view(torch.uint8)
+        low = rows.amin(dim=1, keepdim=True)
+        scales = (rows.amax(dim=1, keepdim=True) - low).div_(MOST_VALUE).clamp_min_(LEAST_SCALE)
+        # Half a step lower, for what follows cuts off. By way of int16 torch is thrice as fast.
+        steps = (rows - (low - scales / 2)).mul_(scales.reciprocal())
         product = torch.ops.onednn.qlinear_pointwise(
-            *(whole, 1.0, ZERO),
+            *(steps.to(torch.int16).to(torch.uint8), 1.0, 0),
             *(self._packed, self._scales, self._zeros),
             None,
             *(1.0, 0, torch.float32),
             *("none", [], ""),
         )
         torch.mul(product, scales, out=found)
+        found.addcmul_(low, self._sums)
         if self._bias is not None:
             found += self._bias
 
 
 def to_int8(model: Any) -> None:  # noqa: ANN401  (a module of torch)
     """Replace the linear layers of a model in fp32, on the CPU.
+
+    What was loaded is not held any longer, by no layer: it may be a mapped file.
 
     Raises:
         RuntimeError: torch has no such operators for this processor.
@@ -89,3 +94,5 @@ def to_int8(model: Any) -> None:  # noqa: ANN401  (a module of torch)
             # Modules derived from it are read by what is around them.
             if type(layer) is torch.nn.Linear:
                 setattr(module, name, Int8Linear(layer))
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
