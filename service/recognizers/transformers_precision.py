@@ -30,7 +30,7 @@ CANDIDATES: Final = {"cpu": ("bf16", "int8", "int8_bf16"), "cuda": ("bf16", "fp1
 CLIP: Final = Path(__file__).with_name("transformers_calibration.flac")
 """A synthesized sentence of 3.5 s at 16 kHz."""
 GLANCE_SAMPLES: Final = SAMPLE_RATE_HZ // 2
-"""What is measured first. Processors without bf16 take seven times as long in it as in fp32."""
+"""What is measured first. Processors without bf16 take nine times as long in it as in fp32."""
 HOPELESS: Final = 2.0
 """So many times as long as in fp32, a precision is not measured any further."""
 ROUNDS: Final = 3

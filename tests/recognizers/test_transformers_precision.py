@@ -62,7 +62,7 @@ def test_what_changes_a_text_is_not_chosen(monkeypatch):
 
 
 def test_what_is_hopeless_costs_half_a_second_of_speech(monkeypatch):
-    """Processors without bf16 take seven times as long in it: nobody waits for a whole clip."""
+    """Processors without bf16 take nine times as long in it: nobody waits for a whole clip."""
     paces = {"fp32": 8.0, "bf16": 56.0, "int8": 5.0, "int8_bf16": 40.0}
     machine = Machine(monkeypatch, paces, {})
     machine.choose()
