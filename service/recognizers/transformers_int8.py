@@ -89,6 +89,8 @@ def to_int8(model: Any) -> None:  # noqa: ANN401  (a module of torch)
     Raises:
         RuntimeError: torch has no such operators for this processor.
     """
+    if not torch.backends.mkldnn.is_available():
+        raise RuntimeError("this torch is built without oneDNN")
     for module in list(model.modules()):
         for name, layer in list(module.named_children()):
             # Modules derived from it are read by what is around them.

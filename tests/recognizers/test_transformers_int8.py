@@ -70,6 +70,13 @@ def test_silence_is_the_bias():
     assert Int8Linear(layer)(torch.zeros(1, 0, 32)).shape == (1, 0, 16)
 
 
+def test_without_the_engine_it_is_refused(monkeypatch):
+    """As every precision is that cannot be computed in."""
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    with pytest.raises(RuntimeError, match="without oneDNN"):
+        to_int8(torch.nn.Linear(2, 2))
+
+
 @torch.inference_mode()
 def test_a_model_keeps_its_other_layers_and_its_dtype():
     """Linear layers wherever they are in it, and nothing else."""
