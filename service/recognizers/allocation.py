@@ -17,7 +17,7 @@ _ADAPTED_BYTES: Final = 32 << 20
 KEPT_BYTES: Final = 256 << 20
 """What decodes free up to this size is kept for the next one: more than any block of theirs has.
 Otherwise each maps and unmaps a hundred megabytes anew, and page faults took a third of the CPU
-time of a Whisper encode (0.275 against 0.173 s), a tenth of 4 s in wav2vec2-base's size."""
+time of a Whisper encode (0.275 against 0.173 s), a tenth of that of wav2vec2-base's size."""
 
 
 @contextmanager
