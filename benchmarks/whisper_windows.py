@@ -24,7 +24,8 @@ from service.core.hypothesis import (
     DecodeOptions,
     Window,
 )
-from service.recognizers import whisper
+from service.recognizers.base import Recognizer
+from service.recognizers.registry import load, parse_spec
 from service.recognizers.whisper_load import ENCODERS
 
 INTERVAL_S = 0.5
@@ -49,7 +50,7 @@ class Figures:
     audio_s: float = 0.0
 
 
-def measure(recognizer: whisper.WhisperRecognizer, clip: Clip, figures: Figures) -> None:
+def measure(recognizer: Recognizer, clip: Clip, figures: Figures) -> None:
     """Hear a clip as one growing segment, then as a final."""
     stream = recognizer.open_stream(DecodeOptions())
     agreement = Agreement(confirms=False)
@@ -85,7 +86,7 @@ def error_rate(texts: Sequence[tuple[str, str]]) -> float:
 
 
 def words_in_noise(
-    recognizer: whisper.WhisperRecognizer,
+    recognizer: Recognizer,
     noise: Sequence[Clip],
     piece_s: float,
     context: tuple[ContextSegment, ...],
@@ -132,9 +133,8 @@ def main() -> None:
     parser.add_argument("--model", default="", help="size or path; default is the bundled one")
     parser.add_argument("--encoder", choices=ENCODERS, default=ENCODERS[0], help="what encodes")
     arguments = parser.parse_args()
-    recognizer = whisper.load(
-        arguments.model, {"encoder": arguments.encoder}, threads=arguments.threads, decodes=1
-    )
+    name = f"whisper:{arguments.model}" if arguments.model else "whisper"
+    recognizer = load(parse_spec(f"{name}?encoder={arguments.encoder}"), arguments.threads, 1)
     longest_s = recognizer.capabilities.longest_window_s
     recognizer.open_stream(DecodeOptions()).final(Window(np.full(16_000, 1e-3, dtype=np.float32)))
     everything = Figures()
