@@ -11,12 +11,12 @@ measured: by chance there is none.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -81,11 +81,12 @@ def _pipeline(folder: str, samples: NDArray[np.float32]) -> Callable[[], object]
 def _answer(folder: str, samples: NDArray[np.float32], connection: Connection) -> None:
     torch.set_num_threads(1)
     hear = timed(_pipeline(folder, samples))
-    while connection.recv():
-        connection.send(hear())
+    with contextlib.suppress(EOFError):
+        while connection.recv():
+            connection.send(hear())
 
 
-@contextmanager
+@contextlib.contextmanager
 def plain(folder: str, samples: NDArray[np.float32]) -> Iterator[Callable[[], float]]:
     """Run transformers in a process of its own, for ours tells the allocator what to keep."""
     ours, theirs = multiprocessing.Pipe()
@@ -100,9 +101,12 @@ def plain(folder: str, samples: NDArray[np.float32]) -> Iterator[Callable[[], fl
         spent_s: float = ours.recv()
         return spent_s
 
-    yield hear
-    ours.send("")
-    process.join()
+    try:
+        yield hear
+    finally:
+        # Without it, it would wait for us, and we at our end for it.
+        ours.close()
+        process.join()
 
 
 def main() -> None:
