@@ -1,16 +1,15 @@
-"""Linear layers as products of small whole numbers.
+"""Linear layers, and convolutions over time, as products of small whole numbers.
 
 Each output of a layer has one scale for its weights. Each row that they are multiplied with (a
-frame) has its own, and its own lowest value, found anew each time: values lie at all heights, most
-of them above nothing behind an activation, and a loud frame beside a quiet one would leave this
-one a few steps. So nothing depends on what stands beside it in a batch either.
+frame, or as many as a convolution hears at once) has its own, and its own lowest value, found anew
+each time: values lie at all heights, most of them above nothing behind an activation, and a loud
+frame beside a quiet one would leave this one a few steps. So nothing depends on what stands beside
+it in a batch either.
 
 Values have 8 bits, weights 7: processors without VNNI add two products in 16 bits, where those of
 8 and 8 bits may overflow, and it is the values that are coarse. Of Whisper tiny.en, rounding
 values to 7 bits and weights to 8 moved the probabilities of tokens 8 times as far (Kullback-Leibler
 divergence), as did one range for all rows 3.5 times.
-
-Convolutions stay as they are: putting their rows together costs most of what the product saves.
 """
 
 from __future__ import annotations
@@ -23,6 +22,8 @@ MOST_WEIGHT: Final = 63
 MOST_VALUE: Final = 255
 LEAST_SCALE: Final = 1e-12
 """Of weights that are all 0 or values that are all the same."""
+LEAST_CHANNELS: Final = 32
+"""Of a convolution that is computed so."""
 ROWS: Final = 256
 """Of one product, so that what it computes with stays in the processor's cache."""
 
@@ -35,10 +36,10 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch has few types
     (pytorch/pytorch#184982), and torchao, the successor, needs a compiler where it runs.
     """
 
-    def __init__(self, linear: torch.nn.Linear) -> None:
-        """Take over a layer in float32, on the CPU."""
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        """Round the weight of a layer, shape (outputs, inputs), in float32, on the CPU."""
         super().__init__()
-        weight = linear.weight.detach()
+        weight = weight.detach()
         self._outputs = len(weight)
         self._scales = (weight.abs().amax(dim=1) / MOST_WEIGHT).clamp_min(LEAST_SCALE)
         whole = torch.round(weight / self._scales[:, None]).to(torch.int8)
@@ -46,7 +47,7 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch has few types
         self._sums = whole.sum(dim=1) * self._scales
         """Of the weights as they are rounded: what a row of ones gives."""
         self._zeros = torch.zeros(self._outputs, dtype=torch.int32)
-        self._bias = None if linear.bias is None else linear.bias.detach().clone()
+        self._bias = torch.zeros(self._outputs) if bias is None else bias.detach().clone()
 
     @property
     def weight(self) -> NoReturn:
@@ -57,11 +58,11 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch has few types
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Map shape (..., inputs) to (..., outputs), in the dtype of the values."""
-        rows = values.float().reshape(-1, values.shape[-1])
+        rows = values.reshape(-1, values.shape[-1])
         found = rows.new_empty(len(rows), self._outputs)
         for part, into in zip(rows.split(ROWS), found.split(ROWS), strict=True):
-            self._multiply(part, into)
-        return found.to(values.dtype).reshape(*values.shape[:-1], self._outputs)
+            self._multiply(part.float(), into)
+        return found.reshape(*values.shape[:-1], self._outputs)
 
     def _multiply(self, rows: torch.Tensor, found: torch.Tensor) -> None:
         low = rows.amin(dim=1, keepdim=True)
@@ -75,14 +76,47 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch has few types
             *(1.0, 0, torch.float32),
             *("none", [], ""),
         )
-        torch.mul(product, scales, out=found)
-        found.addcmul_(low, self._sums)
-        if self._bias is not None:
-            found += self._bias
+        product.mul_(scales).addcmul_(low, self._sums)
+        torch.add(product, self._bias, out=found)
+
+
+class Int8Convolution(torch.nn.Module):  # type: ignore[misc]
+    """A convolution over time: a linear layer over the frames that each output hears."""
+
+    def __init__(self, convolution: torch.nn.Conv1d) -> None:
+        """Take over one that ``is_wide``, in float32, on the CPU."""
+        super().__init__()
+        # Models ask for these, to tell how many frames will come out.
+        self.kernel_size, self.stride = convolution.kernel_size, convolution.stride
+        self.padding = convolution.padding
+        weight = convolution.weight.transpose(1, 2).flatten(1)
+        self._linear = Int8Linear(weight, convolution.bias)
+
+    weight = bias = Int8Linear.weight
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Map shape (windows, inputs, frames) to (windows, outputs, frames), in the same dtype."""
+        padded = torch.nn.functional.pad(values, 2 * self.padding)
+        # One frame behind the other, so that what an output hears is one piece of memory. What
+        # comes out lies so too: of several convolutions only the first has to copy.
+        frames = padded.transpose(1, 2).contiguous()
+        heard = frames.unfold(1, *self.kernel_size, *self.stride).transpose(2, 3).flatten(2)
+        return self._linear(heard).transpose(1, 2)
+
+
+def is_wide(convolution: torch.nn.Conv1d) -> bool:
+    """Tell whether each output hears many channels: not one, as of a waveform, nor a group."""
+    return (
+        convolution.in_channels >= LEAST_CHANNELS
+        and convolution.groups == 1
+        and convolution.dilation == (1,)
+        and convolution.padding_mode == "zeros"
+        and not isinstance(convolution.padding, str)
+    )
 
 
 def to_int8(model: Any) -> None:  # noqa: ANN401  (a module of torch)
-    """Replace the linear layers of a model in fp32, on the CPU.
+    """Replace the linear layers and the wide convolutions of a model in fp32, on the CPU.
 
     What was loaded is not held any longer, by no layer: it may be a mapped file.
 
@@ -93,8 +127,10 @@ def to_int8(model: Any) -> None:  # noqa: ANN401  (a module of torch)
         raise RuntimeError("this torch is built without oneDNN")
     for module in list(model.modules()):
         for name, layer in list(module.named_children()):
-            # Modules derived from it are read by what is around them.
+            # Modules derived from these are read by what is around them.
             if type(layer) is torch.nn.Linear:
-                setattr(module, name, Int8Linear(layer))
+                setattr(module, name, Int8Linear(layer.weight, layer.bias))
+            elif type(layer) is torch.nn.Conv1d and is_wide(layer):
+                setattr(module, name, Int8Convolution(layer))
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()

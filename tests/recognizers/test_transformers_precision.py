@@ -14,6 +14,18 @@ from service.recognizers.transformers_int8 import Int8Linear  # noqa: E402
 from service.recognizers.transformers_precision import GLANCE_SAMPLES, prepare  # noqa: E402
 
 
+class Model(torch.nn.Sequential):
+    """A linear layer and another; it knows how attention was asked for."""
+
+    attention = "sdpa"
+
+    def __init__(self) -> None:
+        super().__init__(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+
+    def set_attn_implementation(self, name: str) -> None:
+        self.attention = name
+
+
 class Machine:
     """Models on it take the time and have the text that a test says, by name of precision."""
 
@@ -36,8 +48,7 @@ class Machine:
         return self.texts.get(precision, "as in fp32")
 
     def choose(self) -> str:
-        model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
-        return prepare(model, "cpu", "auto", self.transcribe)[1]
+        return prepare(Model(), "cpu", "auto", self.transcribe)[1]
 
 
 @pytest.mark.parametrize(
@@ -80,3 +91,13 @@ def test_a_precision_that_a_model_cannot_compute_in():
     for plain in ("fp32", "auto"):
         with pytest.raises(ModelUnavailableError, match=r"in fp32 on cpu .*another model"):
             prepare(torch.nn.Linear(1, 1), "cpu", plain, transcribe)
+
+
+@pytest.mark.parametrize(
+    ("precision", "attention"),
+    [("fp32", "sdpa"), ("int8", "sdpa"), ("bf16", "eager"), ("int8_bf16", "eager")],
+)
+def test_attention_is_computed_in_the_way_that_is_faster(precision, attention):
+    """In bf16 on CPUs step by step, in fp32 at once."""
+    model, _ = prepare(Model(), "cpu", precision, lambda model, samples: "")
+    assert model.attention == attention
