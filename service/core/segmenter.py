@@ -30,11 +30,10 @@ kitchen reached 0.83 and 11 dB."""
 QUIET_FLOOR = 1e-7
 """Mean square, -70 dBFS: digital silence counts as a quiet room."""
 
-LIKELY_END_SAMPLES = 550 * SAMPLE_RATE_HZ // 1000
-LEAST_FORESIGHT_SAMPLES = 250 * SAMPLE_RATE_HZ // 1000
+LIKELY_END_SAMPLES = 450 * SAMPLE_RATE_HZ // 1000
+LEAST_FORESIGHT_SAMPLES = 350 * SAMPLE_RATE_HZ // 1000
 """Silence behind which a final may be decoded ahead of time, and which is left for it before the
-end. In 300 s of read speech, clip behind clip, 0.4, 0.5, 0.55 and 0.6 s had 53, 44, 41 and 38
-finals decoded so; a final takes 0.2 s."""
+end. TODO"""
 HANGOVER_SAMPLES = 400 * SAMPLE_RATE_HZ // 1000
 """Audio kept after the last speech. Shorter than the silence that ends a segment, so
 that its final can be decoded while that silence is awaited."""

@@ -88,10 +88,10 @@ def test_speech_that_goes_on_unsettles_the_end():
 
 
 @pytest.mark.parametrize(
-    ("silence_s", "ending_s"), [(0.3, None), (0.6, 0.4), (0.75, 0.5), (0.8, 0.55), (3.0, 0.55)]
+    ("silence_s", "ending_s"), [(0.3, None), (0.7, 0.4), (0.77, 0.42), (0.8, 0.45), (3.0, 0.45)]
 )
 def test_an_end_is_foreseen_late_enough_and_early_enough(silence_s, ending_s):
-    """Behind the hangover and 0.55 s of silence, but 0.25 s before the end if there is room."""
+    """Behind the hangover and 0.45 s of silence, but 0.35 s before the end if there is room."""
     segmenter = _segmenter(silence_s=silence_s)
     _push(segmenter, 0.9, 20)
     silent_s = 0.0

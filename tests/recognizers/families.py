@@ -29,7 +29,7 @@ TEXTS = (
 LANGUAGES = {"eng": VOCABULARY, "deu": (*VOCABULARY, *"ÄÖÜß")}
 """Of the MMS-like checkpoint: vocabularies of different sizes."""
 
-CONVOLUTIONS = {"conv_dim": (16,) * 7}
+CONVOLUTIONS = {"conv_dim": (32,) * 7}
 """The strides of all these families are wav2vec2's own, 320 samples together."""
 SMALL = {
     "vocab_size": len(VOCABULARY),
@@ -41,7 +41,7 @@ SMALL = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-POSITIONS = {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+POSITIONS = {"num_conv_pos_embeddings": 64, "num_conv_pos_embedding_groups": 2}
 
 
 def write_wav2vec2_like(name: str, folder: Path, seed: int = SEED, **changes: Any) -> Path:
@@ -146,10 +146,11 @@ CTC: Mapping[str, Callable[[Path], Path]] = {
     "sew": lambda folder: write_wav2vec2_like(
         "SEW",
         folder,
-        conv_dim=(16,) * 13,
+        conv_dim=(32,) * 13,
         conv_stride=(5, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1),
         conv_kernel=(10, 3, 1, 3, 1, 3, 1, 3, 1, 2, 1, 2, 1),
         squeeze_factor=2,
+        seed=1,
     ),
     "wav2vec2-bert": write_wav2vec2_bert,
     "parakeet": write_parakeet,

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="the extra 'transformers' is not ins
 
 from service.recognizers import transformers_precision  # noqa: E402
 from service.recognizers.base import ModelUnavailableError  # noqa: E402
+from service.recognizers.transformers_fourier import FourierConvolution  # noqa: E402
 from service.recognizers.transformers_int8 import Int8Linear  # noqa: E402
 from service.recognizers.transformers_precision import GLANCE_SAMPLES, prepare  # noqa: E402
 
@@ -101,3 +102,12 @@ def test_attention_is_computed_in_the_way_that_is_faster(precision, attention):
     """In bf16 on CPUs step by step, in fp32 at once."""
     model, _ = prepare(Model(), "cpu", precision, lambda model, samples: "")
     assert model.attention == attention
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16", "int8"])
+def test_long_convolutions_go_by_fourier_transforms(precision):
+    """In every precision on CPUs: they are as exact."""
+    model = Model()
+    model.append(torch.nn.Conv1d(2, 2, 128))
+    prepared, _ = prepare(model, "cpu", precision, lambda model, samples: "")
+    assert isinstance(prepared[2], FourierConvolution)
