@@ -35,7 +35,9 @@ class FourierConvolution(torch.nn.Module):  # type: ignore[misc]  # torch has fe
         spectrum = torch.fft.rfft(weights, n=self._block).conj()
         self._spectrum = spectrum.permute(3, 0, 2, 1).flatten(0, 1).contiguous()
         """Shape (frequencies times groups, inputs, outputs)."""
-        self._bias = None if convolution.bias is None else convolution.bias.detach()[:, None]
+        # A part of a mapped file, if it were not copied, would hold all of it.
+        bias = convolution.bias
+        self._bias = None if bias is None else bias.detach()[:, None].clone()
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Map shape (windows, inputs, frames) to (windows, outputs, frames), in the same dtype.

@@ -59,6 +59,15 @@ def test_the_dtype_is_that_of_the_values():
     assert torch.equal(found, layer(values.float()).to(torch.bfloat16))
 
 
+def test_nothing_of_what_was_loaded_is_held():
+    """A mapped file that one tensor is part of stays in memory as a whole."""
+    layer = torch.nn.Conv1d(4, 4, 128)
+    held = {layer.weight.untyped_storage().data_ptr(), layer.bias.untyped_storage().data_ptr()}
+    tensors = [part for part in vars(FourierConvolution(layer)).values() if torch.is_tensor(part)]
+    assert len(tensors) == 2
+    assert not held & {tensor.untyped_storage().data_ptr() for tensor in tensors}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
