@@ -101,7 +101,7 @@ def _final_cpu_s(recognizer: Recognizer, data: bytes) -> float:
             driver.session.feed(data[begin : begin + size])
         else:
             driver.session.finish()
-        while (kind := driver.session.wanted) is not None:
+        while (kind := driver.session.wanted()) is not None:
             begin_s = time.process_time()
             driver.work_once()
             if kind is JobKind.FINAL:

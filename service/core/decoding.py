@@ -78,6 +78,8 @@ class OpenSegment:
     """It ends where it is now unless speech goes on."""
     is_ending: bool
     """Speech will hardly go on."""
+    may_be_ending: bool
+    """Speech goes on more often than when it is ending, which it soon will be."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,19 +162,23 @@ class Decoding:
         while self._due and self._ahead is not None and self._ahead[0] == self._due[0][0]:
             yield from self._finalize_next(self._ahead[1])
 
-    @property
-    def wanted(self) -> JobKind | None:
-        """What is to be decoded next; None if nothing is, or a job is out."""
-        wanted = self._next()
+    def wanted(self, *, has_time: bool = True) -> JobKind | None:
+        """Return what is to be decoded next; None if nothing is, or a job is out.
+
+        Args:
+            has_time: It may be what is more likely to be in vain: nobody waits for the time.
+        """
+        wanted = self._next(has_time=has_time)
         return None if wanted is None else wanted[0]
 
-    def take_job(self, *, may_confirm: bool = True) -> DecodeJob | None:
+    def take_job(self, *, has_time: bool = True, may_confirm: bool = True) -> DecodeJob | None:
         """Return the job that is to be done now, of all audio so far; None if there is none.
 
         Args:
+            has_time: As it was wanted.
             may_confirm: An interim may be a confirming one, which costs as much as a final.
         """
-        wanted = self._next()
+        wanted = self._next(has_time=has_time)
         if wanted is None:
             return None
         kind, segment = wanted
@@ -201,7 +207,7 @@ class Decoding:
         if self._is_open(job.segment):
             yield from self._show(job, hypothesis)
 
-    def _next(self) -> tuple[JobKind, Segment] | None:
+    def _next(self, *, has_time: bool) -> tuple[JobKind, Segment] | None:
         if self._job is not None:
             return None
         if self._due:
@@ -209,7 +215,8 @@ class Decoding:
         if self._open is None:
             return None
         segment = self._open.so_far
-        if self._open.is_ending and self._may_foresee(segment):
+        is_ending = self._open.is_ending or (has_time and self._open.may_be_ending)
+        if is_ending and self._may_foresee(segment):
             is_done = self._ahead is not None and self._ahead[0] == segment
             return None if is_done else (JobKind.SPECULATIVE_FINAL, segment)
         return self._next_interim(self._open)

@@ -103,25 +103,29 @@ class RecognitionSession:
 
     # What comes out
 
-    @property
-    def wanted(self) -> JobKind | None:
-        """What is to be decoded next; None if nothing is, or a job is out."""
-        return self._decoding.wanted
+    def wanted(self, *, has_time: bool = True) -> JobKind | None:
+        """Return what is to be decoded next; None if nothing is, or a job is out.
+
+        Args:
+            has_time: It may be what is more likely to be in vain: nobody waits for the time.
+        """
+        return self._decoding.wanted(has_time=has_time)
 
     @property
     def due_segment_id(self) -> int | None:
         """The segment that wants its final next; None if none does."""
         return self._decoding.due_segment_id
 
-    def take_job(self, *, may_confirm: bool = True) -> DecodeJob | None:
+    def take_job(self, *, has_time: bool = True, may_confirm: bool = True) -> DecodeJob | None:
         """Return the job that is to be done now, of all audio so far; None if there is none.
 
         The later it is taken, the more an interim hears.
 
         Args:
+            has_time: As it was wanted.
             may_confirm: An interim may be a confirming one, which costs as much as a final.
         """
-        return self._decoding.take_job(may_confirm=may_confirm)
+        return self._decoding.take_job(has_time=has_time, may_confirm=may_confirm)
 
     def take_updates(self) -> list[Update]:
         """Return what has happened since the last call."""
@@ -267,4 +271,5 @@ class RecognitionSession:
             is_pausing=self._segmenter.is_pausing,
             is_settled=self._segmenter.is_settled,
             is_ending=self._segmenter.is_ending,
+            may_be_ending=self._segmenter.may_be_ending,
         )

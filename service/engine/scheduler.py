@@ -151,7 +151,7 @@ class Scheduler:
         while self._idle and (item := self._next()) is not None:
             urgency, turn = item
             try:
-                decode = turn.begin(self._has_time)
+                decode = turn.begin(self.has_time)
             except Exception as error:  # noqa: BLE001 - whoever waits gets it
                 turn.future.set_exception(error)
                 continue
@@ -185,7 +185,7 @@ class Scheduler:
         return None
 
     @property
-    def _has_time(self) -> bool:
+    def has_time(self) -> bool:
         """Whether a long decode that could be left out would keep nobody waiting."""
         return (
             not any(self._lines)

@@ -205,7 +205,7 @@ class LiveStream:
         if due != self._due[0]:
             self._due = due, self._scheduler.now_s
         if self._job is None:
-            self._line_up(self._session.wanted)
+            self._line_up(self._session.wanted(has_time=self._scheduler.has_time))
         if self._turn is None and self._session.is_done:
             if self._error_at_end is not None:
                 self._outbox.fail(self._error_at_end)
@@ -247,7 +247,13 @@ class LiveStream:
         """Take the job that is to be done now."""
         self._begun_s = self._scheduler.now_s
         may_confirm = has_time and self._begun_s >= self._confirm_after_s
-        self._job = None if self._is_closed else self._session.take_job(may_confirm=may_confirm)
+        # What it was lined up for is what it gets, though others may have come meanwhile.
+        is_foreseeing = self._turn is not None and self._turn[0] is JobKind.SPECULATIVE_FINAL
+        self._job = None
+        if not self._is_closed:
+            self._job = self._session.take_job(
+                has_time=has_time or is_foreseeing, may_confirm=may_confirm
+            )
         if self._job is None:
             return None
         self._interim_due_s = None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from service.core.decoding import IN_VAIN_WITHIN_S, MOST_IN_VAIN, JobKind
 from service.core.hypothesis import SAMPLE_RATE_HZ, DecodeOptions, Hypothesis, Window
@@ -100,11 +101,30 @@ def test_an_unneeded_speculation_is_not_begun():
     driver = Driver(interim_results=False)
     for piece in in_pieces(np.concatenate([tones("alfa bravo"), quiet(600)])):
         driver.session.feed(piece)
-    assert driver.session.wanted is JobKind.SPECULATIVE_FINAL
+    assert driver.session.wanted() is JobKind.SPECULATIVE_FINAL
     for piece in in_pieces(tones("charlie")):
         driver.session.feed(piece)
-    assert driver.session.wanted is None
+    assert driver.session.wanted() is None
     assert driver.session.take_job() is None
+
+
+@pytest.mark.parametrize(
+    ("silent_ms", "has_time", "wanted"),
+    [
+        (450, True, JobKind.SPECULATIVE_FINAL),
+        (450, False, None),
+        (550, False, JobKind.SPECULATIVE_FINAL),
+    ],
+)
+def test_who_has_time_foresees_earlier(silent_ms, has_time, wanted):
+    """What is more often in vain is left out where it would keep others waiting. Tones fade, so
+    that silence begins within them."""
+    driver = Driver(interim_results=False)
+    for piece in in_pieces(np.concatenate([tones("alfa bravo"), quiet(silent_ms)])):
+        driver.session.feed(piece)
+    assert driver.session.wanted(has_time=has_time) is wanted
+    job = driver.session.take_job(has_time=has_time)
+    assert (job.kind if job is not None else None) is wanted
 
 
 def test_an_interim_hears_all_audio_up_to_the_moment_it_is_taken():
@@ -113,7 +133,7 @@ def test_an_interim_hears_all_audio_up_to_the_moment_it_is_taken():
     pieces = in_pieces(tones("alfa bravo charlie delta echo foxtrot"))
     for piece in pieces[:10]:
         driver.session.feed(piece)
-    assert driver.session.wanted is JobKind.INTERIM
+    assert driver.session.wanted() is JobKind.INTERIM
     for piece in pieces[10:20]:
         driver.session.feed(piece)
     job = driver.session.take_job()
@@ -125,9 +145,9 @@ def test_a_confirming_interim_can_be_left_out():
     driver = Driver()
     for piece in in_pieces(tones(" ".join(["alfa bravo charlie delta echo"] * 4))):
         driver.session.feed(piece)
-        if driver.session.wanted is JobKind.CONFIRMING_INTERIM:
+        if driver.session.wanted() is JobKind.CONFIRMING_INTERIM:
             break
-    assert driver.session.wanted is JobKind.CONFIRMING_INTERIM
+    assert driver.session.wanted() is JobKind.CONFIRMING_INTERIM
     assert driver.session.take_job(may_confirm=False).kind is JobKind.INTERIM
 
 

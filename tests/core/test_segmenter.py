@@ -88,20 +88,33 @@ def test_speech_that_goes_on_unsettles_the_end():
 
 
 @pytest.mark.parametrize(
-    ("silence_s", "ending_s"), [(0.3, None), (0.7, 0.4), (0.77, 0.42), (0.8, 0.45), (3.0, 0.45)]
+    ("silence_s", "earlier_s", "ending_s"),
+    [
+        (0.3, None, None),
+        (0.6, 0.4, 0.4),
+        (0.75, 0.4, 0.5),
+        (0.8, 0.45, 0.55),
+        (3.0, 0.45, 0.55),
+    ],
 )
-def test_an_end_is_foreseen_late_enough_and_early_enough(silence_s, ending_s):
-    """Behind the hangover and 0.45 s of silence, but 0.35 s before the end if there is room."""
+def test_an_end_is_foreseen_late_enough_and_early_enough(silence_s, earlier_s, ending_s):
+    """Behind the hangover and 0.55 s of silence, but 0.25 s before the end if there is room; that
+    it may be so, 0.1 s earlier."""
     segmenter = _segmenter(silence_s=silence_s)
     _push(segmenter, 0.9, 20)
     silent_s = 0.0
+    earlier_found_s = None
     while not segmenter.is_ending:
         silent_s += FRAME_S
         if segmenter.push(0.0, 0.0) is Step.ENDPOINT:
             assert ending_s is None
             return
+        if segmenter.may_be_ending and earlier_found_s is None:
+            earlier_found_s = silent_s
     assert ending_s is not None
     assert ending_s <= silent_s <= ending_s + 2 * FRAME_S
+    assert earlier_found_s is not None
+    assert earlier_s <= earlier_found_s <= earlier_s + 2 * FRAME_S
 
 
 def test_a_long_segment_is_cut_at_its_quietest_point():
