@@ -1,9 +1,9 @@
 """Long convolutions by way of Fourier transforms, which are products there.
 
 wav2vec 2.0 and its kin tell where a frame stands by hearing 128 frames around it, each time with as
-many weights. That is one part in nine of a decode as torch computes it; in blocks that are
-transformed (overlap-save, Oppenheim and Schafer, Discrete-Time Signal Processing, section 8.7) it
-is a third of that, and as exact.
+many weights. Of 4 s of audio, in wav2vec2-base's size, torch took 18 ms for that in bf16 and 29 in
+fp32, where all takes 230 in int8_bf16; in blocks that are transformed (overlap-save, Oppenheim and
+Schafer, Discrete-Time Signal Processing, section 8.7) it takes 7, and is as exact.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import torch
+
+from service.recognizers.transformers_layers import is_plain, replace_layers
 
 LEAST_WIDTH: Final = 64
 """In frames, of what is computed so. 19, as data2vec has them, are nearer the other way."""
@@ -59,7 +61,7 @@ class FourierConvolution(torch.nn.Module):  # type: ignore[misc]  # torch has fe
         products = torch.bmm(rows, self._spectrum)
         parts = products.reshape(frequencies, self._groups, windows, blocks, -1)
         answers = torch.fft.irfft(parts.permute(2, 1, 4, 3, 0), n=self._block)
-        # What a block hears beyond its end comes round to its begin, and so belongs to no frame.
+        # The last answers of a block hear its begin behind its end, and belong to no frame.
         found = answers[..., :hop].reshape(windows, -1, blocks * hop)[..., :frames]
         if self._bias is not None:
             found = found + self._bias
@@ -71,16 +73,12 @@ def is_long(convolution: torch.nn.Conv1d) -> bool:
     return (
         convolution.kernel_size[0] >= LEAST_WIDTH
         and convolution.stride == (1,)
-        and convolution.dilation == (1,)
-        and convolution.padding_mode == "zeros"
-        and not isinstance(convolution.padding, str)
+        and is_plain(convolution)
     )
 
 
 def to_fourier(model: Any) -> None:  # noqa: ANN401  (a module of torch)
     """Replace the long convolutions of a model in fp32, on the CPU."""
-    for module in list(model.modules()):
-        for name, layer in list(module.named_children()):
-            # Modules derived from it are read by what is around them.
-            if type(layer) is torch.nn.Conv1d and is_long(layer):
-                setattr(module, name, FourierConvolution(layer))
+    replace_layers(
+        model, torch.nn.Conv1d, lambda layer: FourierConvolution(layer) if is_long(layer) else layer
+    )

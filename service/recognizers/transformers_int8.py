@@ -18,6 +18,8 @@ from typing import Any, Final, NoReturn
 
 import torch
 
+from service.recognizers.transformers_layers import is_plain, replace_layers
+
 MOST_WEIGHT: Final = 63
 MOST_VALUE: Final = 255
 LEAST_SCALE: Final = 1e-12
@@ -109,9 +111,7 @@ def is_wide(convolution: torch.nn.Conv1d) -> bool:
     return (
         convolution.in_channels >= LEAST_CHANNELS
         and convolution.groups == 1
-        and convolution.dilation == (1,)
-        and convolution.padding_mode == "zeros"
-        and not isinstance(convolution.padding, str)
+        and is_plain(convolution)
     )
 
 
@@ -125,12 +125,9 @@ def to_int8(model: Any) -> None:  # noqa: ANN401  (a module of torch)
     """
     if not torch.backends.mkldnn.is_available():
         raise RuntimeError("this torch is built without oneDNN")
-    for module in list(model.modules()):
-        for name, layer in list(module.named_children()):
-            # Modules derived from these are read by what is around them.
-            if type(layer) is torch.nn.Linear:
-                setattr(module, name, Int8Linear(layer.weight, layer.bias))
-            elif type(layer) is torch.nn.Conv1d and is_wide(layer):
-                setattr(module, name, Int8Convolution(layer))
+    replace_layers(model, torch.nn.Linear, lambda layer: Int8Linear(layer.weight, layer.bias))
+    replace_layers(
+        model, torch.nn.Conv1d, lambda layer: Int8Convolution(layer) if is_wide(layer) else layer
+    )
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
