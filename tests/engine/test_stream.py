@@ -87,6 +87,15 @@ async def test_flushes_that_wait_for_a_final_are_bounded(gated):
     assert [answer.flush_id for answer in answers[1:]] == ids
 
 
+async def test_an_idle_engine_foresees_an_end_earlier(gated):
+    """Nobody waits for the time, so that a final is decoded behind 0.45 s of silence."""
+    recognizer, engine = gated
+    async with engine.stream(StreamRequest(interim_results=False)) as live:
+        await live.audio(pcm(np.concatenate([tones("alfa bravo"), quiet(450)])))
+        assert await asyncio.to_thread(recognizer.begun.wait, 10)
+        recognizer.gate.set()
+
+
 async def test_leaving_waits_for_the_decode_that_runs(gated):
     """The recognizer's stream is closed and the slot freed only when no thread uses them."""
     recognizer, engine = gated
