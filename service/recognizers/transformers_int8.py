@@ -25,7 +25,7 @@ MOST_VALUE: Final = 255
 LEAST_SCALE: Final = 1e-12
 """Of weights that are all 0 or values that are all the same."""
 LEAST_CHANNELS: Final = 32
-"""Of a convolution that is computed so."""
+"""Of a convolution that is computed so: a waveform is one channel, and 8 bits would spoil it."""
 ROWS: Final = 256
 """Of one product, so that what it computes with stays in the processor's cache."""
 

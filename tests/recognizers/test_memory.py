@@ -40,8 +40,8 @@ async def _heap_bytes() -> int:
 def test_lengths_of_audio_leave_little_behind(load: Callable[[], Recognizer], most_bytes: int):
     """After thirty lengths, thirty others add little to the heap.
 
-    Without whole seconds Whisper grows by 14 MB; the CTC model by 82 MB without a bound on what
-    oneDNN keeps, and in bf16 by 52 without one on what torch keeps of it.
+    Without whole seconds Whisper grows by 14 MB; the CTC model, in bf16, by 63 MB without a bound
+    on what oneDNN keeps, and by 52 without one on what torch keeps of it.
     """
     recognizer = load()
     samples = read_sample("without_pauses.flac")
