@@ -41,6 +41,7 @@ def test_it_is_the_convolution(groups, inputs, outputs, width, padding, windows,
 @torch.inference_mode()
 def test_a_loud_block_leaves_its_neighbours_quiet():
     """Rounding is relative to what is in one block, and blocks meet in no other."""
+    torch.manual_seed(0)
     layer = torch.nn.Conv1d(4, 4, 128, padding=64, groups=2)
     values = torch.cat([1e-3 * torch.randn(1, 4, 400), 1e3 * torch.randn(1, 4, 100)], dim=2)
     quiet = slice(0, 200)
@@ -51,12 +52,14 @@ def test_a_loud_block_leaves_its_neighbours_quiet():
 
 @torch.inference_mode()
 def test_the_dtype_is_that_of_the_values():
-    """Its own numbers are not those that a model is converted to."""
+    """Its own numbers are not those that a model is converted to: it rounds once, in the end."""
+    torch.manual_seed(0)
     layer = torch.nn.Conv1d(4, 4, 128, padding=64, groups=2)
     values = torch.randn(1, 4, 50, dtype=torch.bfloat16)
     found = FourierConvolution(layer).to(torch.bfloat16)(values)
     assert found.dtype == torch.bfloat16
-    assert torch.equal(found, layer(values.float()).to(torch.bfloat16))
+    # Half a step of bfloat16's 8 bits. Not equality: what lies between two steps may go either way.
+    assert torch.allclose(found.float(), layer(values.float()), rtol=2**-8, atol=2e-6)
 
 
 def test_nothing_of_what_was_loaded_is_held():
