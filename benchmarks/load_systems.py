@@ -17,7 +17,7 @@ from benchmarks.load_scripts import Record, Script
 from benchmarks.load_watch import Watch, free_address
 from benchmarks.support import own_server, server_of
 from client.serving import ServerError
-from service.recognizers.whisper_load import bundled_folder
+from service.recognizers.whisper_folder import bundled_folder
 
 WARM_UP_S = 12.0
 """Of each stream that warms a server up: long windows, a pause, a final."""

@@ -24,7 +24,7 @@ import uvloop
 from benchmarks.support import RATE_HZ
 from client.messages import to_duration
 from protos.asr.v1 import asr_pb2, asr_pb2_grpc
-from service.recognizers.whisper_load import bundled_folder
+from service.recognizers.whisper_folder import bundled_folder
 
 INTERVAL_BYTES = 2 * RATE_HZ
 """New audio between two interims: a second."""

@@ -26,7 +26,7 @@ from service.core.hypothesis import (
 )
 from service.recognizers.base import Recognizer
 from service.recognizers.registry import load, parse_spec
-from service.recognizers.whisper_load import ENCODERS
+from service.recognizers.whisper_options import ENCODERS
 
 INTERVAL_S = 0.5
 """New audio between two interims."""

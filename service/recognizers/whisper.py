@@ -10,8 +10,9 @@ from service.recognizers.base import LEAST_SAMPLES
 from service.recognizers.context import LONGEST_WINDOW_S
 from service.recognizers.whisper_final import FinalDecoder
 from service.recognizers.whisper_interim import InterimDecoder
-from service.recognizers.whisper_load import load_model, parse_options, segment_encoder, try_out
+from service.recognizers.whisper_load import load_parts
 from service.recognizers.whisper_model import WhisperModel
+from service.recognizers.whisper_options import parse_options
 from service.recognizers.whisper_segments import GrowingSegmentEncoder, SegmentEncoder
 
 MOST_ALTERNATIVES = 5
@@ -25,7 +26,7 @@ def load(
     Args:
         spec_argument: Empty for the bundled tiny.en; else the name of a size, which is
             downloaded once, or the path of a CTranslate2 folder.
-        options: Any of OPTIONS in ``whisper_load``, by name.
+        options: Any of ``whisper_options``, by name.
         threads: CPU threads of one decode, if the options do not say.
         decodes: Decodes that run at once.
 
@@ -33,9 +34,7 @@ def load(
         ModelUnavailableError: says what to install, download or write instead.
     """
     chosen = parse_options(options)
-    model = load_model(spec_argument, chosen, threads, decodes)
-    segments = segment_encoder(model, spec_argument, chosen, threads)
-    try_out(model, segments, spec_argument)
+    model, segments = load_parts(spec_argument, chosen, threads, decodes)
     language = chosen.language or model.languages[0]
     return WhisperRecognizer(model, segments, language, chosen.beam_size)
 

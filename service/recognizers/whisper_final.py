@@ -194,8 +194,8 @@ class FinalDecoder:
     def _supports(self, segment: EncodedSegment, tokens: Sequence[int]) -> bool:
         """Whether the segment's own audio bears out a text that was heard in context."""
         encoded = self._count(segment.own(SUPPORT_PADDING_S))
-        times = self._model.align(encoded, self._language, tokens)
-        mean = sum(time.log_probability for time in times) / len(times)
+        found = self._model.log_probabilities(encoded, self._language, tokens)
+        mean = sum(found) / len(found)
         return mean >= LEAST_SUPPORT
 
     def _hypothesis(self, heard: Heard) -> Hypothesis:

@@ -15,6 +15,7 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from service.core.hypothesis import Samples
+from service.recognizers.whisper_decoder import Decoder
 
 Floats = NDArray[np.float32]
 
@@ -47,6 +48,12 @@ class Encoded:
     encoded_samples: int
     """Audio that was encoded for it."""
 
+    @property
+    def outputs(self) -> Floats:
+        """The same for NumPy, shape (frames // 2, model width); on the CPU."""
+        outputs: Floats = np.asarray(self.features)[0]
+        return outputs
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -55,8 +62,8 @@ class Prompt:
     language: str
     """One of the model's ``languages``."""
     prefix: Sequence[int] = ()
-    """Tokens that are taken as written, of what is heard; each costs a step of the decoder, as
-    much as one that it writes."""
+    """Tokens that are taken as written, of what is heard. Each costs CTranslate2 a step of the
+    decoder, as much as one that it writes; our own decoder takes all in one."""
     before: Sequence[int] = ()
     """Tokens of what was said before the audio; all cost one step together."""
 
@@ -97,22 +104,15 @@ def encoded(outputs: Floats, frames: int, encoded_samples: int) -> Encoded:
 class WhisperModel:
     """A loaded model. All methods may be called from several threads."""
 
-    def __init__(
-        self, path: str, device: str, compute_type: str, threads: int, decodes: int
-    ) -> None:
-        """Load a CTranslate2 folder.
+    def __init__(self, loaded: faster_whisper.WhisperModel, decoder: Decoder | None = None) -> None:
+        """Take weights.
 
-        Raises:
-            RuntimeError: the folder's contents are not a model.
+        Args:
+            loaded: All of them, as CTranslate2 holds them.
+            decoder: What searches greedily in its place, if anything does.
         """
-        loaded = faster_whisper.WhisperModel(
-            path,
-            device=device,
-            compute_type=compute_type,
-            cpu_threads=threads,
-            num_workers=decodes,
-        )
         self._model = loaded.model
+        self._decoder = decoder
         self._mel = loaded.feature_extractor
         self._vocabulary = loaded.hf_tokenizer
         _keep_no_words(self._vocabulary)
@@ -124,6 +124,7 @@ class WhisperModel:
         self._starts = {language: self._start(language) for language in self.languages}
         self._end_of_text: int = self._vocabulary.token_to_id("<|endoftext|>")
         self._no_timestamps: int = self._vocabulary.token_to_id("<|notimestamps|>")
+        self._start_of_transcript: int = self._vocabulary.token_to_id("<|startoftranscript|>")
         self._start_of_previous: int = self._vocabulary.token_to_id("<|startofprev|>")
 
     def encode(self, samples: Samples, window_s: float = FULL_WINDOW_S) -> Encoded:
@@ -170,18 +171,24 @@ class WhisperModel:
                 such rule.
             doubts_speech: Ask for the no-speech probability, which costs a step.
         """
+        if self._decoder and beam_size == 1 and not no_repeat_ngram_size:
+            return [
+                self._write(
+                    self._decoder, encoded, prompt, most_tokens, doubts_speech=doubts_speech
+                )
+            ]
         prefix = prompt.prefix
         total_tokens = min(len(prefix) + most_tokens, MOST_TOKENS)
-        start = [*self._before(prompt.before), *self._starts[prompt.language]]
+        start = self._before_text(prompt)
         result = self._model.generate(
             encoded.features,
-            [[*start, self._no_timestamps, *prefix]],
+            [[*start, *prefix]],
             beam_size=beam_size,
             num_hypotheses=hypotheses,
             no_repeat_ngram_size=no_repeat_ngram_size,
             # The library writes at most half of this, and with the start no more than this;
             # the prefix counts as written.
-            max_length=total_tokens + max(total_tokens, len(start)),
+            max_length=total_tokens + max(total_tokens, len(start) - 1),
             return_scores=True,
             return_no_speech_prob=doubts_speech,
         )[0]
@@ -195,6 +202,16 @@ class WhisperModel:
             )
             for tokens, score in zip(result.sequences_ids, result.scores, strict=True)
         ]
+
+    def log_probabilities(
+        self, encoded: Encoded, language: str, tokens: Sequence[int]
+    ) -> list[float]:
+        """Return how probable the audio makes each token of a text."""
+        if self._decoder is None:
+            return [time.log_probability for time in self.align(encoded, language, tokens)]
+        heard = self._decoder.hear(encoded.outputs)
+        prompt = self._before_text(Prompt(language))
+        return self._decoder.log_probabilities(heard, prompt, tokens)
 
     def align(self, encoded: Encoded, language: str, tokens: Sequence[int]) -> list[TokenTime]:
         """Find out where tokens were heard, and how probable the audio makes each."""
@@ -234,8 +251,32 @@ class WhisperModel:
         """Free the weights."""
         self._model.unload_model()
 
-    def _before(self, tokens: Sequence[int]) -> list[int]:
-        return [self._start_of_previous, *tokens] if tokens else []
+    def _write(
+        self,
+        decoder: Decoder,
+        encoded: Encoded,
+        prompt: Prompt,
+        most_tokens: int,
+        *,
+        doubts_speech: bool,
+    ) -> Decoded:
+        start = self._before_text(prompt)
+        written = decoder.write(
+            decoder.hear(encoded.outputs),
+            [*start, *prompt.prefix],
+            min(most_tokens, MOST_TOKENS - len(prompt.prefix)),
+            start.index(self._start_of_transcript) if doubts_speech else None,
+        )
+        return Decoded(
+            tokens=written.tokens,
+            log_probability=written.log_probability / (len(written.tokens) + 1),
+            no_speech_probability=written.no_speech_probability,
+            is_cut=not written.is_ended,
+        )
+
+    def _before_text(self, prompt: Prompt) -> list[int]:
+        before = [self._start_of_previous, *prompt.before] if prompt.before else []
+        return [*before, *self._starts[prompt.language], self._no_timestamps]
 
     def _start(self, language: str) -> list[int]:
         is_multilingual = self._model.is_multilingual

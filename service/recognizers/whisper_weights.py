@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ TYPES: Final[Mapping[int, type[np.generic]]] = {
 float32."""
 ALIASES_SINCE: Final = 3
 LATEST_VERSION: Final = 6
+_SCALE: Final = "_scale"
+"""Behind the name of a tensor whose rows are to be divided by it."""
 
 
 def read_tensors(path: Path, wanted: Callable[[str], bool] = lambda _: True) -> Tensors:
@@ -45,17 +48,72 @@ def read_tensors(path: Path, wanted: Callable[[str], bool] = lambda _: True) -> 
         ValueError: it is of a version or has a type that is not known here.
         OSError: it cannot be read.
     """
+    places = _places(path)
+    return {
+        name: _multiplied_out(_mapped(path, place).copy(), place, _scale(path, places, name))
+        for name, place in places.items()
+        if wanted(name) and not name.endswith(_SCALE)
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """A tensor of which few rows are wanted at once: it stays in its file."""
+
+    _place: _Place
+    _values: NDArray[Any]
+    _scale: NDArray[Any] | None
+
+    def __call__(self, numbers: Sequence[int]) -> NDArray[np.float32]:
+        """Return rows, in 32 bits."""
+        wanted = list(numbers)
+        scale = None if self._scale is None else self._scale[wanted]
+        return _multiplied_out(self._values[wanted], self._place, scale).astype(np.float32)
+
+
+def mapped_rows(path: Path, name: str) -> Rows:
+    """Return the rows of a tensor.
+
+    Raises:
+        ValueError: as ``read_tensors``.
+        KeyError: there is no such tensor.
+        OSError: the file cannot be read.
+    """
+    places = _places(path)
+    place, scale = places[name], _scale(path, places, name)
+    # In 16 bits all rows have one.
+    scale = None if scale is None else np.broadcast_to(scale.reshape(-1), place.shape[:1])
+    return Rows(place, _mapped(path, place), scale)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a tensor stands in the file."""
+
+    begin: int
+    shape: tuple[int, ...]
+    kind: int
+    """CTranslate2's number of its type."""
+
+
+def _places(path: Path) -> Mapping[str, _Place]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        reader = _Reader(data)
         try:
-            tensors = reader.tensors(wanted)
+            return _Reader(data).places()
         except (struct.error, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not in CTranslate2's format") from error
-    return {
-        name: _multiplied_out(name, values, tensors)
-        for name, values in tensors.items()
-        if not name.endswith("_scale")
-    }
+
+
+def _mapped(path: Path, place: _Place) -> NDArray[Any]:
+    if place.kind not in TYPES:
+        raise ValueError(f"CTranslate2's type {place.kind} is not known here")
+    # As a plain array: each view of a memmap would be one as well, which takes microseconds.
+    return np.asarray(np.memmap(path, TYPES[place.kind], "r", place.begin, place.shape))
+
+
+def _scale(path: Path, places: Mapping[str, _Place], name: str) -> NDArray[Any] | None:
+    place = places.get(f"{name}{_SCALE}")
+    return None if place is None else _mapped(path, place)
 
 
 class _Reader:
@@ -63,36 +121,25 @@ class _Reader:
         self._data = data
         self._at = 0
 
-    def tensors(self, wanted: Callable[[str], bool]) -> dict[str, NDArray[Any]]:
+    def places(self) -> dict[str, _Place]:
         version = self._take("I")
         if version > LATEST_VERSION:
             raise ValueError(f"CTranslate2's format {version} is not known here")
         self._text()
         self._take("I")
-        tensors: dict[str, NDArray[Any]] = {}
-        for _ in range(self._take("I")):
-            name = self._text()
-            values = self._tensor(is_wanted=wanted(name.removesuffix("_scale")))
-            if values is not None:
-                tensors[name] = values
+        places = {self._text(): self._place() for _ in range(self._take("I"))}
         for _ in range(self._take("I") if version >= ALIASES_SINCE else 0):
             alias, name = self._text(), self._text()
-            if wanted(alias):
-                tensors[alias] = tensors[name]
-        return tensors
+            places[alias] = places[name]
+        return places
 
-    def _tensor(self, *, is_wanted: bool) -> NDArray[Any] | None:
-        shape = [self._take("I") for _ in range(self._take("B"))]
+    def _place(self) -> _Place:
+        shape = tuple(self._take("I") for _ in range(self._take("B")))
         kind = self._take("B")
         size_bytes = self._take("I")
-        begin = self._at
+        place = _Place(self._at, shape, kind)
         self._at += size_bytes
-        if not is_wanted:
-            return None
-        if kind not in TYPES:
-            raise ValueError(f"CTranslate2's type {kind} is not known here")
-        values = np.frombuffer(self._data[begin : self._at], TYPES[kind]).reshape(shape)
-        return (values.astype(np.uint32) << 16).view(np.float32) if kind == BFLOAT16 else values
+        return place
 
     def _take(self, layout: str) -> int:
         (value,) = struct.unpack_from(f"<{layout}", self._data, self._at)
@@ -106,8 +153,13 @@ class _Reader:
         return self._data[self._at - length : self._at - 1].decode()
 
 
-def _multiplied_out(name: str, values: NDArray[Any], tensors: Tensors) -> NDArray[Any]:
-    scale = tensors.get(f"{name}_scale")
+def _multiplied_out(
+    values: NDArray[Any], place: _Place, scale: NDArray[Any] | None
+) -> NDArray[Any]:
+    if place.kind == BFLOAT16:
+        return (values.astype(np.uint32) << 16).view(np.float32)
     if scale is None:
         return values
-    return values.astype(np.float32) / scale.reshape(-1, *[1] * (values.ndim - 1))
+    multiplied: NDArray[np.float32] = values.astype(np.float32)
+    multiplied /= scale.reshape(-1, *[1] * (values.ndim - 1))
+    return multiplied

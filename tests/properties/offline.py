@@ -107,7 +107,7 @@ def whisper_text() -> OfflineText:
 def _faster_whisper() -> object:
     import faster_whisper
 
-    from service.recognizers.whisper_load import bundled_folder
+    from service.recognizers.whisper_folder import bundled_folder
 
     return faster_whisper.WhisperModel(
         str(bundled_folder()), device="cpu", compute_type="int8", cpu_threads=1

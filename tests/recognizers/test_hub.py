@@ -188,7 +188,7 @@ def test_whisper_says_the_same(hub, tmp_path, name, said):
 
 def test_a_whisper_by_its_id(tmp_path):
     """The default recognizer's files, from a hub, with their progress shown."""
-    from service.recognizers.whisper_load import bundled_folder
+    from service.recognizers.whisper_folder import bundled_folder
 
     with serving(FakeHub({"owner/whisper": bundled_folder()})) as hub:
         code = LOAD.format(spec="whisper:owner/whisper")

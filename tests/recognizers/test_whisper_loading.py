@@ -10,14 +10,9 @@ import pytest
 
 from service.recognizers import whisper
 from service.recognizers.base import ModelUnavailableError
-from service.recognizers.whisper_load import (
-    BUNDLED_FILES,
-    WhisperOptions,
-    bundled_folder,
-    check_files,
-    load_problem,
-    parse_options,
-)
+from service.recognizers.whisper_folder import BUNDLED_FILES, bundled_folder, check_files
+from service.recognizers.whisper_load import load_problem
+from service.recognizers.whisper_options import WhisperOptions, parse_options
 from tests.recognizers.hearing import final
 from tests.samples import read_sample
 

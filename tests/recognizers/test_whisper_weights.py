@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.recognizers.whisper_load import bundled_folder
+from service.recognizers.whisper_folder import bundled_folder
 from service.recognizers.whisper_weights import read_tensors
 
 
