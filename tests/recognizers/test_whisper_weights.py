@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.recognizers.whisper_folder import bundled_folder
-from service.recognizers.whisper_weights import read_tensors
+from service.recognizers.whisper_weights import mapped_rows, read_tensors
 
 
 def _encoder(folder):
@@ -39,6 +39,20 @@ def test_other_formats_are_the_same_weights(tmp_path, quantization, most):
     for name, values in expected.items():
         difference = np.abs(found[name].astype(np.float32) - values.astype(np.float32)).max()
         assert difference <= most * max(1e-6, np.abs(values.astype(np.float32)).max()), name
+    _assert_rows_are_the_tensors(converted)
+
+
+def test_rows_are_read_where_they_lie():
+    """A tensor of which few rows are wanted stays in its file; what is read of it is the same."""
+    _assert_rows_are_the_tensors(bundled_folder())
+
+
+def _assert_rows_are_the_tensors(folder):
+    name, wanted = "decoder/embeddings/weight", [0, 51_863, 220, 220]
+    whole = read_tensors(folder / "model.bin", lambda other: other == name)[name]
+    rows = mapped_rows(folder / "model.bin", name)(wanted)
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, whole[wanted])
 
 
 @pytest.mark.parametrize(
