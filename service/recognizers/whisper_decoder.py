@@ -8,8 +8,12 @@ weights. Here a prefix is one step, as long as two or three others, and a step t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -186,7 +190,24 @@ def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    # Bytes would be kept as long as the session.
+    with _file(graph) as path:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """Hold a file while the block runs; in memory, for there may be no disk to write to."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("graph"), "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "graph.onnx"
+            path.write_bytes(content)
+            yield str(path)
 
 
 def _value(array: NDArray[np.generic]) -> onnxruntime.OrtValue:

@@ -6,6 +6,8 @@ CTranslate2 with the same weights in 32 bits is the reference.
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -15,7 +17,7 @@ import tokenizers
 
 from service.core.hypothesis import SAMPLE_RATE_HZ
 from service.recognizers.whisper_folder import bundled_folder
-from service.recognizers.whisper_load import load_parts, own_parts
+from service.recognizers.whisper_load import load_parts, own_decoder, own_parts
 from service.recognizers.whisper_model import FULL_WINDOW_S, Prompt
 from service.recognizers.whisper_options import parse_options
 from tests.recognizers.hearing import error_rate
@@ -157,3 +159,13 @@ def test_only_8_bits_are_decoded_here(options, has_encoder, has_decoder):
     vocabulary = tokenizers.Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
     parts = own_parts(bundled_folder(), parse_options(options), 1, vocabulary)
     assert [part is not None for part in parts] == [has_encoder, has_decoder]
+
+
+def test_without_files_in_memory_it_is_loaded_from_the_disk(monkeypatch, tmp_path):
+    """Where the system has none, as macOS; nothing is left behind."""
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = bundled_folder()
+    vocabulary = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert own_decoder(folder, 1, vocabulary)
+    assert not list(tmp_path.iterdir())
