@@ -1,11 +1,10 @@
 """Interims: the newest seconds of a growing segment in a short encoder window.
 
 The encoder sees them and a few seconds of padding in place of 30 s. The decoder is given
-the words that earlier interims agreed on and goes on from them. It takes 3 ms for each of their
-tokens as for its own, so that words that lie far enough back are let go with their audio; they
-are then what was said before, as Whisper was trained to be told of it. The model was not trained on
-such windows and may fall into loops in them: the answer's length is capped, and an interim that
-loops is not shown.
+the words that earlier interims agreed on and goes on from them. Words that lie far enough back are
+let go with their audio; they are then what was said before, as Whisper was trained to be told of it.
+The model was not trained on such windows and may fall into loops in them: the answer's length is
+capped, and an interim that loops is not shown.
 """
 
 from __future__ import annotations
